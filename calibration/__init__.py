@@ -1,0 +1,1 @@
+"""Fits the parameters of splitmodel to measurements; imported as `splitmodel_calibration`."""

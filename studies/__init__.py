@@ -1,0 +1,1 @@
+"""Published results, re-run and checked; imported as `splitmodel_studies`."""

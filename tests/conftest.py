@@ -1,0 +1,43 @@
+"""Strict numerics and shape checks for every test, and the data that some of them need."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and types of every annotated call are checked, in tests only; the hook must be in place
+# before anything imports the package.
+install_import_hook("splitmodel", "beartype.beartype")
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--x64", action="store_true", help="run in float64 instead of float32")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    jax.config.update("jax_enable_x64", config.getoption("--x64"))
+
+
+def _folder(variable: str) -> Path:
+    """Folder that an environment variable names; skips the test where it is unset or empty."""
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The published profile and the Azure traces."""
+    return _folder("SPLITMODEL_DATA")
+
+
+@pytest.fixture(scope="session")
+def reference_runs_dir() -> Path:
+    """Runs of the authors' simulator."""
+    return _folder("SPLITMODEL_REFERENCE_RUNS")
