@@ -12,28 +12,27 @@ GIB = 2.0**30
 SECONDS_PER_HOUR = 3600.0
 
 UNITS: dict[str, str] = {
-    "_flop_per_s": "FLOP/s",
-    "_bytes_per_s": "bytes/s",
-    "_usd_per_hour": "$/h",
+    "flop_per_s": "FLOP/s",
+    "bytes_per_s": "bytes/s",
     "usd_per_hour": "$/h",
     "usd_per_request": "$/request",
     "usd_per_million_tokens": "$/1e6 tokens",
     "requests_per_usd": "requests/$",
     "requests_per_joule": "requests/J",
-    "energy_j_per_request": "J/request",
-    "_flop": "FLOP",
-    "_bytes": "bytes",
-    "_tokens": "tokens",
-    "_rps": "requests/s",
-    "_w": "W",
-    "_s": "s",
+    "j_per_request": "J/request",
+    "flop": "FLOP",
+    "bytes": "bytes",
+    "tokens": "tokens",
+    "rps": "requests/s",
+    "w": "W",
+    "s": "s",
 }
-"""Suffix of a name → unit, longest suffix first."""
+"""Last words of a name → unit, the longest first."""
 
 
 def unit_of(name: str) -> str:
-    """Unit of a quantity from its name's suffix; dimensionless names give '1'."""
+    """Unit of a quantity from its name's last words; dimensionless names give '1'."""
     for suffix in sorted(UNITS, key=len, reverse=True):
-        if name.endswith(suffix):
+        if f"_{name}".endswith(f"_{suffix}"):
             return UNITS[suffix]
     return "1"

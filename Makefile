@@ -1,0 +1,39 @@
+# Each target sets up what it needs in .venv; the only prerequisite is Python 3.11 or newer.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+BIN := .venv/bin
+
+# The main job, as the README shows it.
+DEMO ?= $(BIN)/splitmodel provision --help
+
+.PHONY: demo test docs format clean
+
+demo: .venv/core
+	$(DEMO)
+
+test: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --x64 -m numerics
+
+docs: .venv/dev
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv docs/_build docs/_generated
+
+.venv/core: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ .venv/core
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,1 @@
+"""Which machines, how many, in which roles? The whole public API."""

@@ -1,0 +1,221 @@
+"""Every output variable: its name, meaning and dimensions, for result attributes and the docs.
+
+The unit is not written here: it follows from the name's suffix (`splitmodel.units`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from splitmodel.codes import Bound, Status
+from splitmodel.units import unit_of
+
+COORDINATES: dict[str, tuple[str, ...] | tuple[int, ...]] = {
+    "percentile": (50, 90, 99),
+    "part": ("queue", "prefill"),
+    "pool": ("prompt", "token", "mixed"),
+    "phase": ("prefill", "decode"),
+}
+"""Labels along each dimension of an output."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One output variable."""
+
+    name: str
+    long_name: str
+    definition: str
+    dims: tuple[str, ...] = ()
+    codes: type[IntEnum] | None = None
+    """Meaning of the values, where they are codes."""
+
+    @property
+    def units(self) -> str:
+        """Unit, from the suffix of the name."""
+        return unit_of(self.name)
+
+
+_PERCENTILE = ("percentile",)
+
+_ALL = (
+    Variable(
+        "ttft_s",
+        "time to first token",
+        "From a request's arrival to the end of its prefill, which yields the first token; "
+        "percentiles over requests.",
+        _PERCENTILE,
+    ),
+    Variable(
+        "tbt_s",
+        "time between tokens",
+        "Per request, (end-to-end time − time to first token) / (output tokens − 1), with visible "
+        "KV-cache transfer and waiting; percentiles over the requests with at least two output "
+        'tokens. With semantics="splitwise-sim" the divisor is the output tokens.',
+        _PERCENTILE,
+    ),
+    Variable(
+        "e2e_s",
+        "end-to-end time",
+        "From a request's arrival to its last token; percentiles over requests.",
+        _PERCENTILE,
+    ),
+    Variable(
+        "ttft_slowdown",
+        "slowdown of the time to first token",
+        "Per request, time to first token over that of the same request alone on the reference "
+        "machine; percentiles over requests.",
+        _PERCENTILE,
+    ),
+    Variable(
+        "tbt_slowdown",
+        "slowdown of the time between tokens",
+        "Per request, time between tokens over that of the same request alone on the reference "
+        "machine; percentiles over the requests with at least two output tokens.",
+        _PERCENTILE,
+    ),
+    Variable(
+        "e2e_slowdown",
+        "slowdown of the end-to-end time",
+        "Per request, end-to-end time over that of the same request alone on the reference "
+        "machine; percentiles over requests.",
+        _PERCENTILE,
+    ),
+    Variable(
+        "ttft_parts_s",
+        "parts of the mean time to first token",
+        "Mean wait until prefill starts (queue) and mean time in prefill; they add up to the mean "
+        "time to first token.",
+        ("part",),
+    ),
+    Variable(
+        "kv_transfer_s",
+        "visible KV-cache transfer time",
+        "Mean delay per request that moving its KV cache adds between prefill and decode: what "
+        "overlap with prefill does not hide. Zero where both phases share a machine.",
+    ),
+    Variable(
+        "throughput_rps",
+        "throughput",
+        "Requests completed per second: the smaller of arrival rate and saturation rate.",
+    ),
+    Variable(
+        "saturation_rps",
+        "saturation rate",
+        "Arrival rate at which the first pool is busy all the time; queues are finite below it.",
+    ),
+    Variable(
+        "load_fraction",
+        "load fraction",
+        "Arrival rate over saturation rate.",
+    ),
+    Variable(
+        "utilisation",
+        "utilisation",
+        "Share of time in which a pool's machines run an iteration; zero for a pool without "
+        "machines. Baselines have the mixed pool only.",
+        ("pool",),
+    ),
+    Variable(
+        "bound",
+        "binding resource",
+        "Resource that takes the largest part of the time of a phase's typical iteration.",
+        ("phase",),
+        Bound,
+    ),
+    Variable(
+        "cost_usd_per_hour",
+        "cost",
+        "Price of all machines of the cluster; a power cap does not change it.",
+    ),
+    Variable(
+        "usd_per_request",
+        "cost per request",
+        "Cost of the cluster over its throughput.",
+    ),
+    Variable(
+        "usd_per_million_tokens",
+        "cost per million tokens",
+        "Cost of the cluster over the output tokens that it generates, in millions; prompt tokens "
+        "are not counted.",
+    ),
+    Variable(
+        "requests_per_usd",
+        "requests per dollar",
+        "Throughput of the cluster over its cost.",
+    ),
+    Variable(
+        "power_provisioned_w",
+        "provisioned power",
+        "Power that must be provisioned for all machines, each at its cap; this is what a power "
+        "budget limits.",
+    ),
+    Variable(
+        "power_mean_w",
+        "mean power",
+        "Mean power that all machines draw at this load, idle time included.",
+    ),
+    Variable(
+        "energy_j_per_request",
+        "energy per request",
+        "Mean power over throughput.",
+    ),
+    Variable(
+        "requests_per_joule",
+        "requests per joule",
+        "Throughput over mean power.",
+    ),
+    Variable(
+        "machines",
+        "machines",
+        "Machines in all pools.",
+    ),
+    Variable(
+        "slo_attainment",
+        "SLO attainment",
+        "Share of requests within the loosest percentile limit of every metric, as the lower bound "
+        "1 − Σ (share outside), the sum running over the metrics.",
+    ),
+    Variable(
+        "goodput_rps",
+        "goodput",
+        "Throughput × SLO attainment.",
+    ),
+    Variable(
+        "slo_met",
+        "SLO met",
+        "1 where the status is ok and every percentile is strictly below its limit, else 0.",
+    ),
+    Variable(
+        "status",
+        "status",
+        "What became of the configuration; only with ok do all outputs have a value.",
+        codes=Status,
+    ),
+)
+
+VARIABLES: dict[str, Variable] = {each.name: each for each in _ALL}
+"""Every output variable by name, in the order of the nomenclature."""
+
+
+def attrs_of(name: str) -> dict[str, Any]:
+    """Attributes of an output variable, after the CF conventions.
+
+    Returns:
+        `units`, `long_name` and `description`; for codes also `flag_values` and `flag_meanings`.
+
+    References:
+        CF conventions, section 3.5 (flags).
+    """
+    variable = VARIABLES[name]
+    attrs: dict[str, Any] = {
+        "units": variable.units,
+        "long_name": variable.long_name,
+        "description": variable.definition,
+    }
+    if variable.codes is not None:
+        attrs["flag_values"] = [int(code) for code in variable.codes]
+        attrs["flag_meanings"] = " ".join(code.name.lower() for code in variable.codes)
+    return attrs

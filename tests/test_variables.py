@@ -1,0 +1,46 @@
+"""The registry of output variables and the attributes that it gives to results."""
+
+import numpy as np
+import xarray as xr
+
+from splitmodel.codes import Bound, Status
+from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
+
+UNITS = {
+    "s": "ttft_s tbt_s e2e_s ttft_parts_s kv_transfer_s",
+    "requests/s": "throughput_rps saturation_rps goodput_rps",
+    "W": "power_provisioned_w power_mean_w",
+    "$/h": "cost_usd_per_hour",
+    "$/request": "usd_per_request",
+    "$/1e6 tokens": "usd_per_million_tokens",
+    "requests/$": "requests_per_usd",
+    "J/request": "energy_j_per_request",
+    "requests/J": "requests_per_joule",
+    "1": "ttft_slowdown tbt_slowdown e2e_slowdown load_fraction utilisation bound machines "
+    "slo_attainment slo_met status",
+}
+
+
+def test_every_output_has_its_unit():
+    expected = {name: unit for unit, names in UNITS.items() for name in names.split()}
+    assert {name: attrs_of(name)["units"] for name in VARIABLES} == expected
+
+
+def test_dimensions_have_labels():
+    used = {dim for variable in VARIABLES.values() for dim in variable.dims}
+    assert used == set(COORDINATES)
+
+
+def test_codes_are_explained():
+    assert attrs_of("status")["flag_values"] == [int(code) for code in Status]
+    assert attrs_of("status")["flag_meanings"] == "ok unstable out_of_memory no_profile"
+    assert attrs_of("bound")["flag_values"] == [int(code) for code in Bound]
+    assert attrs_of("bound")["flag_meanings"] == "compute hbm collective host"
+
+
+def test_attributes_survive_a_netcdf_file(tmp_path):
+    written = xr.Dataset({"status": ((), np.int8(Status.UNSTABLE), attrs_of("status"))})
+    written.to_netcdf(tmp_path / "out.nc", engine="h5netcdf")
+    read = xr.load_dataset(tmp_path / "out.nc", engine="h5netcdf")
+    assert list(read["status"].attrs["flag_values"]) == attrs_of("status")["flag_values"]
+    assert read["status"].attrs["flag_meanings"] == attrs_of("status")["flag_meanings"]
