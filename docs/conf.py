@@ -1,0 +1,51 @@
+"""Sphinx configuration: every page with code is executed, and any warning fails the build."""
+
+from sphinx.ext.napoleon.docstring import GoogleDocstring
+
+import splitmodel
+
+project = "splitmodel"
+author = "the splitmodel authors"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "_generated/api/modules.rst"]
+html_theme = "furo"
+html_title = project
+html_static_path = ["_static"]
+
+# Outputs depend on the package, which a cache of notebooks does not see, hence "force".
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "unsrt"
+
+# The reference has a page for every module, written from the source.
+apidoc_modules = [
+    {
+        "path": splitmodel.__path__[0],
+        "destination": "_generated/api",
+        "separate_modules": True,
+        "module_first": True,
+        "automodule_options": {"members"},
+    }
+]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+# A field's docstring is prose: what stands before its first colon is not a type.
+GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
+
+nitpicky = True
+# Names of other packages are not resolved: that would need the network at build time.
+nitpick_ignore_regex = [("py:.*", r"(equinox|enum|jax|jaxtyping|numpy|xarray|typing)\..*")]
