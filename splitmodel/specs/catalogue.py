@@ -1,0 +1,175 @@
+"""Machines and transformers by name, from the catalogue or from a file of the user's own.
+
+A file of one's own is TOML with any of the tables `[gpus.NAME]`, `[machines.NAME]` and
+`[models.NAME]`, in the form of the files in `catalog/`, which are read by the same code. It is
+given in place of a name: "mine.toml", or "mine.toml#NAME" where the file has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from splitmodel.errors import InputError, unknown_name
+from splitmodel.parameters.load import fitted_gpus, fitted_machines, gpu_efficiency, host_time
+from splitmodel.parameters.profile import GPUS
+from splitmodel.specs.architecture import read_architecture
+from splitmodel.specs.entry import Entry
+from splitmodel.specs.files import read_file
+from splitmodel.specs.hardware import Gpu, Machine
+from splitmodel.specs.host_only import HostOnly
+from splitmodel.specs.huggingface import read_config
+from splitmodel.specs.transformer import Transformer
+from splitmodel.units import GIB
+
+KINDS = ("gpus", "machines", "models")
+
+
+@cache
+def _shipped(kind: str) -> dict[str, Entry]:
+    """Entries of one kind that ship with the library."""
+    with as_file(files("splitmodel.specs") / "catalog" / f"{kind}.toml") as path:
+        return _entries(path)[kind]
+
+
+def _entries(path: Path) -> dict[str, dict[str, Entry]]:
+    """Entries of a catalogue file, by kind and name."""
+    top = read_file(path)
+    tables = {kind: top.table(kind, {}) for kind in KINDS}
+    top.refuse_unknown()
+    return {
+        kind: {name: table.table(name) for name in table.names()} for kind, table in tables.items()
+    }
+
+
+def machine_names() -> list[str]:
+    """Names of the machines in the catalogue."""
+    return list(_shipped("machines"))
+
+
+def model_names() -> list[str]:
+    """Names of the transformers in the catalogue."""
+    return list(_shipped("models"))
+
+
+def machine(machine: str | Path | Machine, price_set: str = "default") -> Machine:
+    """A machine by name, or from a TOML file of one's own.
+
+    Args:
+        machine: a name in the catalogue, "file.toml" or "file.toml#NAME"; a `Machine` is returned
+            as it is.
+        price_set: set of price and provisioned power: "default", the arithmetic of the Splitwise
+            authors; "datasheet"; or a name of the machine's own.
+
+    Raises:
+        InputError: for an unknown name, or a file that is malformed, incomplete or has an unknown
+            field or a number outside its range.
+    """
+    if isinstance(machine, Machine):
+        return machine
+    shipped = _shipped("machines")
+    if str(machine) in shipped:
+        return _read_machine(str(machine), shipped[str(machine)], _shipped("gpus"), price_set)
+    path, name = _split_reference(machine)
+    if path.suffix != ".toml":
+        raise unknown_name("machine", machine, shipped)
+    own = _entries(path)
+    name = _choose(path, "machines", own["machines"], name)
+    return _read_machine(
+        name, own["machines"][name], {**_shipped("gpus"), **own["gpus"]}, price_set
+    )
+
+
+def transformer(model: str | Path | Transformer) -> Transformer:
+    """A transformer by name, from a TOML file of one's own, or from a Hugging Face config.json.
+
+    Args:
+        model: a name in the catalogue, "file.toml" or "file.toml#NAME", a config.json or the
+            folder that holds one; a `Transformer` is returned as it is.
+
+    Raises:
+        InputError: for an unknown name, or a file that is malformed, incomplete or has an unknown
+            field, a number outside its range or a family that is not supported.
+    """
+    if isinstance(model, Transformer):
+        return model
+    shipped = _shipped("models")
+    if str(model) in shipped:
+        return read_architecture(shipped[str(model)]).transformer(str(model))
+    path, name = _split_reference(model)
+    if path.suffix == ".json" or path.is_dir():
+        path = path / "config.json" if path.is_dir() else path
+        label = path.resolve().parent.name if path.name == "config.json" else path.stem
+        return read_config(read_file(path)).transformer(label)
+    if path.suffix != ".toml":
+        raise unknown_name("model", model, shipped)
+    own = _entries(path)["models"]
+    name = _choose(path, "models", own, name)
+    return read_architecture(own[name]).transformer(name)
+
+
+def _split_reference(reference: str | Path) -> tuple[Path, str]:
+    """Path and name of "path#name"; the name may be absent."""
+    path, _, name = str(reference).partition(".toml#")
+    return (Path(f"{path}.toml"), name) if name else (Path(path), "")
+
+
+def _choose(path: Path, kind: str, entries: Mapping[str, Entry], name: str) -> str:
+    """The entry meant: the one named, else the file's only one."""
+    if not name and len(entries) == 1:
+        return next(iter(entries))
+    if name not in entries:
+        if not entries:
+            raise InputError(f"{path}: has no [{kind}.NAME] table")
+        if name:
+            raise unknown_name(f"{path}: {kind}", name, entries)
+        raise InputError(
+            f'{path}: has several {kind}; add which one, as in "{path}#{next(iter(entries))}", '
+            f"of: {', '.join(entries)}"
+        )
+    return name
+
+
+def _read_gpu(name: str, entry: Entry) -> Gpu:
+    gpu = Gpu(
+        flop_per_s=1e12 * entry.number("tflop_per_s"),
+        hbm_bytes=GIB * entry.number("hbm_gib"),
+        hbm_bytes_per_s=1e9 * entry.number("hbm_gb_per_s"),
+        nvlink_bytes_per_s=1e9 * entry.number("nvlink_gb_per_s"),
+        tdp_w=entry.number("tdp_w"),
+        profile_row=entry.row("profile", GPUS),
+        efficiency=gpu_efficiency(name, entry.text("like", choices=fitted_gpus())),
+        label=HostOnly(name),
+    )
+    entry.refuse_unknown()
+    return gpu
+
+
+def _read_machine(name: str, entry: Entry, gpus: Mapping[str, Entry], price_set: str) -> Machine:
+    gpu = entry.text("gpu", choices=gpus)
+    sets = entry.table("price_sets")
+    price_sets = {set_name: sets.table(set_name) for set_name in sets.names()}
+    if price_set not in price_sets:
+        raise unknown_name(f"{entry.where}: price_set", price_set, price_sets)
+    prices = {set_name: _read_prices(prices) for set_name, prices in price_sets.items()}
+    usd_per_hour, power_provisioned_w = prices[price_set]
+    machine = Machine(
+        gpu=_read_gpu(gpu, gpus[gpu]),
+        gpus=entry.count("gpus"),
+        infiniband_bytes_per_s=1e9 * entry.number("infiniband_gb_per_s"),
+        usd_per_hour=usd_per_hour,
+        power_provisioned_w=power_provisioned_w,
+        host_time=host_time(name, entry.text("like", choices=fitted_machines())),
+        label=HostOnly(name),
+    )
+    entry.refuse_unknown()
+    return machine
+
+
+def _read_prices(entry: Entry) -> tuple[float, float]:
+    """Price [$/h] and provisioned power [W]."""
+    prices = entry.number("usd_per_hour"), entry.number("power_provisioned_w")
+    entry.refuse_unknown()
+    return prices
