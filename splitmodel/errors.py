@@ -50,7 +50,7 @@ def check_range(
     """
     try:
         entries = np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel()
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError, OverflowError) as problem:
         raise InputError(f"{field}: {value!r} is not a number") from problem
     above = entries > low if open_low else entries >= low
     bad = ~(np.isfinite(entries) & above & (entries <= high))

@@ -1,0 +1,1 @@
+"""From a batch to seconds, bytes and watts on one instance of the model."""

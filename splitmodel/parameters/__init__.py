@@ -1,0 +1,1 @@
+"""Fitted parameters and the published profile, each with its provenance."""

@@ -33,6 +33,8 @@ class GpuEfficiency(eqx.Module):
     """S0: message size at which all-reduces turn slow [bytes]."""
     layer_latency_s: Scalar
     """t_k: kernel launch and synchronisation time per layer [s]."""
+    gemm_norm: Scalar
+    """Exponent of the p-norm that joins a GEMM's compute and HBM time."""
 
 
 class HostTime(eqx.Module):
@@ -48,3 +50,5 @@ class HostTime(eqx.Module):
     """b0: host time that one decoding request adds, as b0·B^γ [s]."""
     decode_batch_exponent: Scalar
     """γ of b0·B^γ."""
+    norm: Scalar
+    """Exponent of the p-norm that joins an iteration's GPU and host time."""

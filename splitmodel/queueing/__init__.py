@@ -1,0 +1,1 @@
+"""Queueing approximations, each alone in its file and tested against a known result."""

@@ -25,17 +25,22 @@ from splitmodel.specs.transformer import Transformer
 from splitmodel.units import GIB
 
 KINDS = ("gpus", "machines", "models")
+Entries = dict[str, dict[str, Entry]]
+"""Entries by kind and name."""
 
 
 @cache
-def _shipped(kind: str) -> dict[str, Entry]:
-    """Entries of one kind that ship with the library."""
-    with as_file(files("splitmodel.specs") / "catalog" / f"{kind}.toml") as path:
-        return _entries(path)[kind]
+def _shipped() -> Entries:
+    """The entries that ship with the library; one file of the catalogue has one kind."""
+    folder = files("splitmodel.specs") / "catalog"
+    merged: Entries = {}
+    for kind in KINDS:
+        with as_file(folder / f"{kind}.toml") as path:
+            merged[kind] = _read_entries(path)[kind]
+    return merged
 
 
-def _entries(path: Path) -> dict[str, dict[str, Entry]]:
-    """Entries of a catalogue file, by kind and name."""
+def _read_entries(path: Path) -> Entries:
     top = read_file(path)
     tables = {kind: top.table(kind, {}) for kind in KINDS}
     top.refuse_unknown()
@@ -46,12 +51,12 @@ def _entries(path: Path) -> dict[str, dict[str, Entry]]:
 
 def machine_names() -> list[str]:
     """Names of the machines in the catalogue."""
-    return list(_shipped("machines"))
+    return list(_shipped()["machines"])
 
 
 def model_names() -> list[str]:
     """Names of the transformers in the catalogue."""
-    return list(_shipped("models"))
+    return list(_shipped()["models"])
 
 
 def machine(machine: str | Path | Machine, price_set: str = "default") -> Machine:
@@ -69,17 +74,8 @@ def machine(machine: str | Path | Machine, price_set: str = "default") -> Machin
     """
     if isinstance(machine, Machine):
         return machine
-    shipped = _shipped("machines")
-    if str(machine) in shipped:
-        return _read_machine(str(machine), shipped[str(machine)], _shipped("gpus"), price_set)
-    path, name = _split_reference(machine)
-    if path.suffix != ".toml":
-        raise unknown_name("machine", machine, shipped)
-    own = _entries(path)
-    name = _choose(path, "machines", own["machines"], name)
-    return _read_machine(
-        name, own["machines"][name], {**_shipped("gpus"), **own["gpus"]}, price_set
-    )
+    name, entries = _find("machines", machine)
+    return _read_machine(name, entries, price_set)
 
 
 def transformer(model: str | Path | Transformer) -> Transformer:
@@ -95,41 +91,41 @@ def transformer(model: str | Path | Transformer) -> Transformer:
     """
     if isinstance(model, Transformer):
         return model
-    shipped = _shipped("models")
-    if str(model) in shipped:
-        return read_architecture(shipped[str(model)]).transformer(str(model))
-    path, name = _split_reference(model)
-    if path.suffix == ".json" or path.is_dir():
+    path = Path(model)
+    if str(model) not in model_names() and (path.suffix == ".json" or path.is_dir()):
         path = path / "config.json" if path.is_dir() else path
         label = path.resolve().parent.name if path.name == "config.json" else path.stem
         return read_config(read_file(path)).transformer(label)
-    if path.suffix != ".toml":
-        raise unknown_name("model", model, shipped)
-    own = _entries(path)["models"]
-    name = _choose(path, "models", own, name)
-    return read_architecture(own[name]).transformer(name)
+    name, entries = _find("models", model)
+    return read_architecture(entries["models"][name]).transformer(name)
 
 
-def _split_reference(reference: str | Path) -> tuple[Path, str]:
-    """Path and name of "path#name"; the name may be absent."""
-    path, _, name = str(reference).partition(".toml#")
-    return (Path(f"{path}.toml"), name) if name else (Path(path), "")
+def _find(kind: str, reference: str | Path) -> tuple[str, Entries]:
+    """Name of the entry that is meant, and the entries among which it stands."""
+    shipped = _shipped()
+    if str(reference) in shipped[kind]:
+        return str(reference), shipped
+    path, _, name = str(reference).partition("#")
+    if not path.endswith(".toml"):
+        raise unknown_name(kind.removesuffix("s"), reference, shipped[kind])
+    own = _read_entries(Path(path))
+    return _choose(path, kind, own[kind], name), own | {"gpus": shipped["gpus"] | own["gpus"]}
 
 
-def _choose(path: Path, kind: str, entries: Mapping[str, Entry], name: str) -> str:
+def _choose(path: str, kind: str, entries: Mapping[str, Entry], name: str) -> str:
     """The entry meant: the one named, else the file's only one."""
-    if not name and len(entries) == 1:
-        return next(iter(entries))
-    if name not in entries:
-        if not entries:
-            raise InputError(f"{path}: has no [{kind}.NAME] table")
-        if name:
-            raise unknown_name(f"{path}: {kind}", name, entries)
+    if not entries:
+        raise InputError(f"{path}: has no [{kind}.NAME] table")
+    if name in entries:
+        return name
+    if name:
+        raise unknown_name(f"{path}: {kind}", name, entries)
+    if len(entries) > 1:
         raise InputError(
             f'{path}: has several {kind}; add which one, as in "{path}#{next(iter(entries))}", '
             f"of: {', '.join(entries)}"
         )
-    return name
+    return next(iter(entries))
 
 
 def _read_gpu(name: str, entry: Entry) -> Gpu:
@@ -147,8 +143,9 @@ def _read_gpu(name: str, entry: Entry) -> Gpu:
     return gpu
 
 
-def _read_machine(name: str, entry: Entry, gpus: Mapping[str, Entry], price_set: str) -> Machine:
-    gpu = entry.text("gpu", choices=gpus)
+def _read_machine(name: str, entries: Entries, price_set: str) -> Machine:
+    entry = entries["machines"][name]
+    gpu = entry.text("gpu", choices=entries["gpus"])
     sets = entry.table("price_sets")
     price_sets = {set_name: sets.table(set_name) for set_name in sets.names()}
     if price_set not in price_sets:
@@ -156,7 +153,7 @@ def _read_machine(name: str, entry: Entry, gpus: Mapping[str, Entry], price_set:
     prices = {set_name: _read_prices(prices) for set_name, prices in price_sets.items()}
     usd_per_hour, power_provisioned_w = prices[price_set]
     machine = Machine(
-        gpu=_read_gpu(gpu, gpus[gpu]),
+        gpu=_read_gpu(gpu, entries["gpus"][gpu]),
         gpus=entry.count("gpus"),
         infiniband_bytes_per_s=1e9 * entry.number("infiniband_gb_per_s"),
         usd_per_hour=usd_per_hour,

@@ -19,7 +19,7 @@ DTYPES = {
     "float8_e4m3fn": "float8",
     "float8_e5m2": "float8",
 }
-EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts")
 OPT_POSITION_OFFSET = 2.0
 """`OPTLearnedPositionalEmbedding` has two rows more than positions."""
 
@@ -36,7 +36,9 @@ def read_config(config: Entry) -> Architecture:
     """
     family = config.text("model_type")
     if any(key in config and config.count(key, positive=False) > 1.0 for key in EXPERT_COUNTS):
-        raise InputError(f"{config.where}: {family} is a mixture of experts; only dense models are")
+        raise InputError(
+            f"{config.where}: {family!r} is a mixture of experts; only dense models are supported"
+        )
     if family not in FAMILIES:
         raise InputError(
             f"{config.field('model_type')}: family {family!r} is not supported; "

@@ -1,0 +1,67 @@
+"""One question to the analytic tier, with all that its parts need to answer it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from splitmodel.cluster.sizes import Sizes
+from splitmodel.iteration.instance import Instance, make_instance
+from splitmodel.iteration.memory import largest_batch
+from splitmodel.iteration.timing import Timing
+from splitmodel.roofline.batch import Batch, decode_batch
+from splitmodel.specs.cluster import Cluster, Pool
+from splitmodel.specs.semantics import Semantics
+from splitmodel.specs.transformer import Transformer
+from splitmodel.specs.workload import Workload
+from splitmodel.units import Scalar
+
+
+class Case(eqx.Module):
+    """Cluster, load and model under one timing, semantics and serving stack."""
+
+    cluster: Cluster
+    load: Workload
+    sizes: Sizes
+    model: Transformer
+    timing: Timing
+    semantics: Semantics = eqx.field(static=True)
+    stack: str | None = eqx.field(static=True)
+
+    def instance(self, pool: Pool) -> Instance:
+        """Instance of a pool's machines under the serving stack."""
+        return make_instance(
+            pool.machine,
+            self.model,
+            pool.tensor_parallel,
+            pool.pipeline_parallel,
+            pool.power_cap,
+            self.stack,
+        )
+
+    def iteration_s(self, batch: Batch, instance: Instance) -> Scalar:
+        """Time of one iteration [s]."""
+        return self.timing.iteration_s(batch, self.model, instance)
+
+    def step_s(self, requests: Scalar, instance: Instance) -> Scalar:
+        """Time of a decode iteration of `requests` typical requests [s]."""
+        context = jnp.ones_like(requests) * self.sizes.decode_context_tokens
+        return self.iteration_s(decode_batch(requests, context), instance)
+
+    def batch_limit(self, instance: Instance) -> Scalar:
+        """Requests that can decode together in one batch of an instance, at least 1e-3.
+
+        The batches in flight in a pipeline share its memory.
+        """
+        fitting = largest_batch(
+            instance, self.model, self.semantics, self.sizes.resident_tokens, jnp.inf
+        )
+        return jnp.clip(fitting / instance.pipeline_parallel, 1e-3, self.cluster.max_batch_size)
+
+
+def servers(pool: Pool, instance: Instance) -> Scalar:
+    """Independent batches that a pool runs at once.
+
+    A pipeline of p stages keeps p batches in flight, each with the latency of all stages.
+    """
+    return pool.machines * instance.per_machine * instance.pipeline_parallel

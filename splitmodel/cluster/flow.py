@@ -1,0 +1,42 @@
+"""What a pool model tells about the requests that flow through it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+
+from splitmodel.units import Scalar
+
+
+class Flow(eqx.Module):
+    """Times of a request's stages, from which every latency percentile is composed.
+
+    TTFT = wait + prefill; from there to the last token it takes
+    transfer + steps · step + stalls, where steps = output tokens − 1.
+    """
+
+    saturation_rps: Scalar
+    """Rate that the cluster can just sustain [requests/s]."""
+    wait_mean_s: Scalar
+    """Wait for prefill, mean over requests [s]."""
+    wait_variance_s2: Scalar
+    prefill_edges_s: Scalar
+    """Time from start of prefill to the first token, at the prompt cells' edges [s], [cells+1]."""
+    transfer_edges_s: Scalar
+    """Visible KV-transfer delay at the same edges [s], [cells+1]."""
+    step_s: Scalar
+    """Decode iteration without interruption [s]."""
+    step_deviation_s: Scalar
+    """Standard deviation of that between requests, as their batches differ [s]."""
+    stall_mean_s: Scalar
+    """Interruption by prompts, mean per decode step [s]."""
+    stall_variance_s2: Scalar
+    """Its variance per step [s²]; steps add up independently."""
+    token_wait_mean_s: Scalar
+    """Wait for a place in a decode batch, mean over requests [s]."""
+    token_wait_variance_s2: Scalar
+    batch: Scalar
+    """Mean number of requests that decode together on one instance."""
+    utilisation: Scalar
+    """Busy share of time of the prompt, token and mixed pool, [3]."""
+    prefilling: Scalar
+    """Share of the mixed pool's busy time that goes to iterations with prompts."""

@@ -1,0 +1,200 @@
+"""The pure core: cluster, load and model in, every metric out, as pytrees of arrays."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from splitmodel.cluster.baseline import baseline_flow
+from splitmodel.cluster.case import Case
+from splitmodel.cluster.economics import economics
+from splitmodel.cluster.flow import Flow
+from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
+from splitmodel.cluster.sizes import sizes_of
+from splitmodel.cluster.splitwise import splitwise_flow
+from splitmodel.cluster.status import status_of
+from splitmodel.codes import Status
+from splitmodel.iteration.choose import check_stack, choose_timing
+from splitmodel.iteration.roofline_timing import Roofline, bound
+from splitmodel.iteration.timing import Timing
+from splitmodel.queueing.percentile import PERCENTILES
+from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.catalogue import machine as catalogue_machine
+from splitmodel.specs.catalogue import transformer
+from splitmodel.specs.cluster import Cluster, Pool
+from splitmodel.specs.hardware import Machine
+from splitmodel.specs.leaves import as_arrays
+from splitmodel.specs.semantics import Semantics, resolve_semantics
+from splitmodel.specs.slo import SLO
+from splitmodel.specs.transformer import Transformer
+from splitmodel.specs.workload import Workload
+from splitmodel.units import Scalar
+
+LATENCIES = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
+
+
+class Metrics(eqx.Module):
+    """Every output of the analytic tier; names, units and definitions as in the nomenclature.
+
+    Latencies have shape [3] (P50, P90, P99), parts [2], pools [3], phases [2], the rest [].
+    """
+
+    ttft_s: Scalar
+    tbt_s: Scalar
+    e2e_s: Scalar
+    ttft_slowdown: Scalar
+    tbt_slowdown: Scalar
+    e2e_slowdown: Scalar
+    ttft_parts_s: Scalar
+    kv_transfer_s: Scalar
+    throughput_rps: Scalar
+    saturation_rps: Scalar
+    load_fraction: Scalar
+    utilisation: Scalar
+    bound: Scalar
+    cost_usd_per_hour: Scalar
+    usd_per_request: Scalar
+    usd_per_million_tokens: Scalar
+    requests_per_usd: Scalar
+    power_provisioned_w: Scalar
+    power_mean_w: Scalar
+    energy_j_per_request: Scalar
+    requests_per_joule: Scalar
+    machines: Scalar
+    slo_attainment: Scalar
+    goodput_rps: Scalar
+    slo_met: Scalar
+    status: Scalar
+
+
+def metrics(
+    cluster: Cluster,
+    load: Workload,
+    model: str | Transformer,
+    *,
+    slo: str | SLO | None = "splitwise",
+    timing: str | Timing | None = None,
+    semantics: str | Semantics = "physical",
+    stack: str | None = None,
+    reference: str | Machine = "DGX-A100",
+) -> Metrics:
+    """Every metric of one configuration: pure, for `jit`, `vmap` and `grad` as it stands.
+
+    Args:
+        cluster: machines, roles and policies.
+        load: request sizes and arrival rate.
+        model: name in the catalogue, or a `Transformer`.
+        slo: limits for `slo_met`, `slo_attainment` and `goodput_rps`; None for no limit.
+        timing: "roofline", "interpolated" or a `Timing`; by default that of the semantics.
+        semantics: "physical" or "splitwise-sim".
+        stack: "splitwise-2023" or "graphs"; by default the former where the published profile
+            has model and machine.
+        reference: machine on which a request alone gives the slowdowns' denominator, with the
+            tensor parallelism of all its GPUs.
+
+    Returns:
+        Metrics of arrays. Where `status` is not 0, latencies are infinite.
+
+    Raises:
+        InputError: for unknown names.
+
+    References:
+        Patel et al., Splitwise, ISCA 2024, Tables II and VI.
+    """
+    semantics = resolve_semantics(semantics)
+    check_stack(stack)
+    limits = SLO.resolve(slo)
+    cluster, load, model, reference_machine, limits = as_arrays(
+        (cluster, load, transformer(model), catalogue_machine(reference), limits)
+    )
+    case = Case(
+        cluster=cluster,
+        load=load,
+        sizes=sizes_of(load),
+        model=model,
+        timing=choose_timing(timing, semantics),
+        semantics=semantics,
+        stack=stack,
+    )
+    # A real branch, not a selection, wherever all configurations of a batch are of one kind.
+    flow = jax.lax.cond(cluster.splits_phases > 0.0, splitwise_flow, baseline_flow, case)
+    return _compose(case, flow, _whole_machine(reference_machine), limits)
+
+
+def _compose(case: Case, flow: Flow, reference: Pool, limits: SLO) -> Metrics:
+    status = status_of(case, flow.saturation_rps)
+    answered = status == float(Status.OK)
+    hosted = status <= float(Status.UNSTABLE)
+    saturation_rps = jnp.where(hosted, flow.saturation_rps, 0.0)
+    throughput_rps = jnp.minimum(case.load.rate_rps, saturation_rps)
+    spread = latencies(case, flow, reference_times_s(case, case.instance(reference)))
+    values = {
+        name: jnp.where(answered, getattr(spread, name).percentiles(), jnp.inf)
+        for name in LATENCIES
+    }
+    attainment = jnp.where(answered, _attainment(spread, limits), 0.0)
+    met = answered
+    for name in LATENCIES:
+        met &= (values[name] < getattr(limits, name)).all()
+    weight = case.sizes.prompt_weight
+    prefill_s = jnp.sum(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
+    transfer_s = jnp.sum(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
+    spent = economics(case, flow, jnp.maximum(throughput_rps, 1e-20))
+    return Metrics(
+        **values,
+        ttft_parts_s=jnp.where(answered, jnp.stack([flow.wait_mean_s, prefill_s]), jnp.inf),
+        kv_transfer_s=jnp.where(answered, transfer_s, jnp.inf),
+        throughput_rps=throughput_rps,
+        saturation_rps=saturation_rps,
+        load_fraction=case.load.rate_rps / jnp.maximum(saturation_rps, 1e-20),
+        utilisation=jnp.where(hosted, flow.utilisation, 0.0),
+        bound=_bounds(case, flow),
+        **{name: getattr(spent, name) for name in type(spent).__dataclass_fields__},
+        machines=case.cluster.machines,
+        slo_attainment=attainment,
+        goodput_rps=attainment * throughput_rps,
+        slo_met=met,
+        status=status,
+    )
+
+
+def _attainment(spread: Latencies, limits: SLO) -> Scalar:
+    """Share of requests within the loosest limit of every metric, a lower bound."""
+    outside = jnp.zeros(())
+    for name in LATENCIES:
+        limit = getattr(limits, name)
+        limited = jnp.isfinite(limit)
+        loosest = jnp.max(jnp.where(limited, limit, 0.0))
+        beyond = getattr(spread, name).tail(loosest)
+        outside += jnp.where(limited.any(), beyond, 0.0)
+    return jnp.maximum(1.0 - outside, 0.0)
+
+
+def _bounds(case: Case, flow: Flow) -> Scalar:
+    """What limits a typical prefill and decode iteration, by roofline whatever the timing."""
+    own = case.cluster.mixed.machines > 0.0
+    pools = [
+        jax.tree.map(lambda mixed, one: jnp.where(own, mixed, one), case.cluster.mixed, pool)
+        for pool in (case.cluster.prompt, case.cluster.token)
+    ]
+    batches = (
+        prefill_batch(case.sizes.mean_prompt_tokens),
+        decode_batch(flow.batch, case.sizes.decode_context_tokens),
+    )
+    codes = [
+        bound(Roofline().resources_s(batch, case.model, case.instance(pool)))
+        for batch, pool in zip(batches, pools, strict=True)
+    ]
+    return jnp.stack(codes).astype(float)
+
+
+def _whole_machine(machine: Machine) -> Pool:
+    """One machine, uncapped, all GPUs serving one instance."""
+    return Pool(
+        machine=machine,
+        machines=jnp.ones(()),
+        tensor_parallel=machine.gpus,
+        pipeline_parallel=jnp.ones(()),
+        power_cap=jnp.ones(()),
+    )

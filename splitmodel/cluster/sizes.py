@@ -1,0 +1,47 @@
+"""Sizes of the requests that a cluster serves."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from splitmodel.specs.workload import Workload
+from splitmodel.units import Scalar
+
+
+class Sizes(eqx.Module):
+    """Moments and marginals of a workload's request sizes, out of its quadrature."""
+
+    prompt_weight: Scalar
+    """Probability of each prompt cell, [cells]."""
+    output_weight: Scalar
+    """Probability of each output cell, [cells]."""
+    mean_prompt_tokens: Scalar
+    mean_steps: Scalar
+    """Decode steps per request, output tokens − 1, mean."""
+    resident_tokens: Scalar
+    """KV tokens reserved by a request that is decoding: long outputs stay longer."""
+    decode_context_tokens: Scalar
+    """KV tokens that a decode step of one request reads, mean over steps."""
+    largest_tokens: Scalar
+    """KV tokens of the largest request."""
+
+
+def sizes_of(load: Workload) -> Sizes:
+    """Sizes of a workload's requests."""
+    prompt, output = load.prompt_tokens[:, None], load.output_tokens[None, :]
+    steps = output - 1.0
+    mean_steps = jnp.sum(load.weight * steps)
+    # Weighted by steps, a request counts as long as it stays; with no steps any weight will do.
+    stay = load.weight * jnp.maximum(steps, 1e-6)
+    stay = stay / jnp.sum(stay)
+    largest = load.prompt_edges_tokens[1:, None] + load.output_edges_tokens[None, 1:]
+    return Sizes(
+        prompt_weight=jnp.sum(load.weight, axis=1),
+        output_weight=jnp.sum(load.weight, axis=0),
+        mean_prompt_tokens=jnp.sum(load.weight * prompt),
+        mean_steps=mean_steps,
+        resident_tokens=jnp.sum(stay * (prompt + output)),
+        decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),
+        largest_tokens=jnp.max(jnp.where(load.weight > 0.0, largest, 0.0)),
+    )

@@ -1,0 +1,32 @@
+"""Names of timings and serving stacks, resolved on the host."""
+
+from __future__ import annotations
+
+from splitmodel.errors import check_choice
+from splitmodel.iteration.instance import STACKS
+from splitmodel.iteration.interpolated_timing import Interpolated
+from splitmodel.iteration.roofline_timing import Roofline
+from splitmodel.iteration.timing import Timing
+from splitmodel.specs.semantics import Semantics
+
+TIMINGS = ("roofline", "interpolated")
+
+
+def choose_timing(timing: str | Timing | None, semantics: Semantics) -> Timing:
+    """The timing of that name; without one, that of the semantics.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if isinstance(timing, Timing):
+        return timing
+    name = check_choice("timing", timing or semantics.timing, TIMINGS)
+    if name == "roofline":
+        return Roofline()
+    return Interpolated(mixed_factor=semantics.mixed_factor or 0.0)
+
+
+def check_stack(stack: str | None) -> None:
+    """Raise InputError for a serving stack of unknown name; None leaves the choice open."""
+    if stack is not None:
+        check_choice("stack", stack, STACKS)

@@ -1,0 +1,54 @@
+"""Wait of a queue in front of many servers.
+
+References:
+    Sakasegawa, Annals of the Institute of Statistical Mathematics 29, 67–75 (1977), for the
+    probability of waiting ρ^(√(2(n+1))−1), continuous in n; Allen, Probability, Statistics and
+    Queueing Theory (1990), for the factor (1 + C²)/2 of general service (Allen–Cunneen).
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from splitmodel.units import Scalar
+
+
+def waiting_chance(utilisation: Scalar, servers: Scalar) -> Scalar:
+    """P(all of n servers are busy), exact at n = 1; shapes broadcast.
+
+    Args:
+        utilisation: ρ in [0, 1).
+        servers: n, a positive real number; below one it counts as one.
+    """
+    busy = jnp.maximum(utilisation, 1e-12)
+    return busy ** (jnp.sqrt(2.0 * (jnp.maximum(servers, 1.0) + 1.0)) - 1.0)
+
+
+def wait_moments(
+    service_mean_s: Scalar,
+    service_second_s2: Scalar,
+    utilisation: Scalar,
+    slack: Scalar,
+    servers: Scalar,
+    unpooled: float,
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Chance [1], mean [s] and second moment [s²] of the wait, over all customers.
+
+    A waiting customer's delay is taken as exponential. With one central queue its mean shrinks as
+    1/n. Where customers instead join the shortest of n queues, one that waits sits out the
+    residual service of the server that it chose, of which the share `unpooled` remains.
+
+    Args:
+        service_mean_s: mean service time [s].
+        service_second_s2: its second moment [s²].
+        utilisation: ρ in [0, 1).
+        slack: 1 − ρ, carried separately because 1 − ρ loses its digits near saturation.
+        servers: n, a positive real number.
+        unpooled: 0 for a central queue.
+    """
+    servers = jnp.maximum(servers, 1.0)
+    chance = waiting_chance(utilisation, servers)
+    residual_s = 0.5 * service_second_s2 / service_mean_s
+    conditional_s = residual_s * (1.0 / (servers * slack) + unpooled * (1.0 - 1.0 / servers))
+    mean_s = chance * conditional_s
+    return chance, mean_s, 2.0 * mean_s * conditional_s
