@@ -1,8 +1,24 @@
 """Machines and transformers by name, from the catalogue or from a file of the user's own.
 
-A file of one's own is TOML with any of the tables `[gpus.NAME]`, `[machines.NAME]` and
-`[models.NAME]`, in the form of the files in `catalog/`, which are read by the same code. It is
-given in place of a name: "mine.toml", or "mine.toml#NAME" where the file has several.
+A file of one's own is given in place of a name: "mine.toml", or "mine.toml#NAME" where it has
+several. It is TOML with any of the tables `[gpus.NAME]`, `[machines.NAME]` and `[models.NAME]`, read
+by the same code as the files in `catalog/`, which say what each field means. A source is welcome
+there, beside any number or for a whole table, but not required:
+
+    [gpus.B200]
+    like = "H100-80GB"
+    tflop_per_s = 2250
+    hbm_gib = 180
+    hbm_gb_per_s = { value = 8000, source = "NVIDIA DGX B200 data sheet" }
+    nvlink_gb_per_s = 900
+    tdp_w = 1000
+
+    [machines.DGX-B200]
+    gpu = "B200"
+    like = "DGX-H100"
+    gpus = 8
+    infiniband_gb_per_s = 400
+    price_sets.default = { usd_per_hour = 68.8, power_provisioned_w = 14300 }
 """
 
 from __future__ import annotations
