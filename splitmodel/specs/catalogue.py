@@ -1,9 +1,9 @@
 """Machines and transformers by name, from the catalogue or from a file of the user's own.
 
 A file of one's own is given in place of a name: "mine.toml", or "mine.toml#NAME" where it has
-several. It is TOML with any of the tables `[gpus.NAME]`, `[machines.NAME]` and `[models.NAME]`, read
-by the same code as the files in `catalog/`, which say what each field means. A source is welcome
-there, beside any number or for a whole table, but not required:
+several. It is TOML with any of the tables `[gpus.NAME]`, `[machines.NAME]` and `[models.NAME]`,
+read by the same code as the files in `catalog/`, which say what each field means. A source is
+welcome there, beside any number or for a whole table, but not required:
 
     [gpus.B200]
     like = "H100-80GB"
