@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.prompt_service import prompt_service
+from splitmodel.cluster.interruption import interruptions
 from splitmodel.cluster.splitwise import FULLEST, UNPOOLED
 from splitmodel.queueing.batch_level import batch_level
-from splitmodel.queueing.multi_server import waiting_chance, wait_moments
+from splitmodel.queueing.multi_server import wait_moments, waiting_chance
 from splitmodel.roofline.batch import prefill_batch
 from splitmodel.specs.cluster import BATCHINGS
 from splitmodel.units import Scalar
@@ -34,30 +34,19 @@ def _continuous_flow(case: Case) -> Flow:
     count = servers(case.cluster.mixed, instance)
     most = case.batch_limit(instance)
     mixes = case.cluster.batching == float(BATCHINGS.index("mixed"))
-    lone = prompt_service(case, instance)
-    few = prompt_service(case, instance, alongside=jnp.ones_like(most))
-    many = prompt_service(case, instance, alongside=most)
+    prompts = interruptions(case, instance, most, mixes)
 
     def step_s(batch: Scalar) -> Scalar:
         return case.step_s(batch, instance)
 
-    def alongside(batch: Scalar, alone: Scalar, with_one: Scalar, with_most: Scalar) -> Scalar:
-        """A prompt's iteration next to `batch` decodes: none with chance e^(−batch)."""
-        share = jnp.clip((batch - 1.0) / jnp.maximum(most - 1.0, 1e-3), 0.0, 1.0)
-        company = with_one + share * (with_most - with_one)
-        accompanied = jnp.where(mixes, -jnp.expm1(-batch), 0.0)
-        return alone + accompanied * (company - alone)
-
     def interruption_s(batch: Scalar) -> Scalar:
-        """Time by which one prompt delays every decode in progress [s]."""
-        prefill_s = alongside(batch, lone.mean_s, few.mean_s, many.mean_s)
-        return prefill_s - jnp.where(mixes, step_s(batch), 0.0)
+        mean_s, _ = prompts.interruption_moments(batch, step_s(batch))
+        return mean_s
 
     # A server with `most` decodes in progress still finds time for its prompts.
     cost_s = sizes.mean_steps * step_s(most) / most + jnp.maximum(interruption_s(most), 0.0)
-    lone_rps = 1.0 / jnp.maximum(alongside(most, lone.mean_s, few.mean_s, many.mean_s), 1e-9)
-    server_rps = jnp.minimum(1.0 / cost_s, lone_rps)
-    saturation_rps = count * server_rps
+    prefill_cost_s, _ = prompts.prefill_moments(most)
+    saturation_rps = count / jnp.maximum(cost_s, prefill_cost_s)
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps) / count
 
     def stay_s(batch: Scalar) -> Scalar:
@@ -65,29 +54,27 @@ def _continuous_flow(case: Case) -> Flow:
         return sizes.mean_steps * step_s(batch) + batch * interruption_s(batch)
 
     batch = batch_level(rate_rps, stay_s, most)
-    decode_s, stalled_s = step_s(batch), interruption_s(batch)
+    decode_s = step_s(batch)
+    stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
     tbt_s = decode_s / jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
-    second_s2 = alongside(batch, lone.second_s2, few.second_s2, many.second_s2)
-    prefill_s = alongside(batch, lone.mean_s, few.mean_s, many.mean_s)
-    stall_second_s2 = second_s2 - jnp.where(mixes, 2.0 * prefill_s * decode_s - decode_s**2, 0.0)
+    prefill_s, prefill_second_s2 = prompts.prefill_moments(batch)
     busy = jnp.minimum(rate_rps * prefill_s, FULLEST)
     _, queue_s, queue_second_s2 = wait_moments(
-        prefill_s, second_s2, busy, 1.0 - busy, count, UNPOOLED
+        prefill_s, prefill_second_s2, busy, 1.0 - busy, count, UNPOOLED
     )
     # A prompt also lets the iteration in progress end: uniform over it.
     decoding = (1.0 - busy) * -jnp.expm1(-batch)
     rest_s = 0.5 * decoding * decode_s
     rest_variance_s2 = decoding * decode_s**2 / 3.0 - rest_s**2
     used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
+    prefill_edges_s, _ = prompts.prefill_s(batch)
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
         wait_mean_s=queue_s + rest_s,
         wait_variance_s2=queue_second_s2 - queue_s**2 + rest_variance_s2,
-        prefill_edges_s=alongside(
-            batch * jnp.ones_like(lone.edges_s), lone.edges_s, few.edges_s, many.edges_s
-        ),
-        transfer_edges_s=jnp.zeros_like(lone.edges_s),
+        prefill_edges_s=prefill_edges_s,
+        transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         step_s=decode_s,
         step_deviation_s=step_s(batch + jnp.sqrt(batch)) - decode_s,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),

@@ -18,7 +18,6 @@ from splitmodel.codes import Status
 from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
-from splitmodel.queueing.percentile import PERCENTILES
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer

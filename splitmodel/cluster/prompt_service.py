@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
+from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
 from splitmodel.units import Scalar
@@ -25,20 +26,13 @@ class PromptService(eqx.Module):
 def prompt_service(case: Case, instance: Instance, alongside: Scalar = 0.0) -> PromptService:
     """Iterations that carry one prompt each, alone or with `alongside` decoding requests."""
     edges, cells = case.load.prompt_edges_tokens, case.load.prompt_tokens
-    sizes = case.sizes
     tokens = jnp.concatenate([edges, cells])
-    decoding = decode_batch(alongside * jnp.ones_like(tokens), sizes.decode_context_tokens)
+    decoding = decode_batch(alongside * jnp.ones_like(tokens), case.sizes.decode_context_tokens)
     batch = mixed_batch(prefill_batch(tokens), decoding)
     times_s = case.iteration_s(batch, instance)
     edges_s, cells_s = times_s[: edges.shape[0]], times_s[edges.shape[0] :]
-    # Simpson inside each cell: its mean alone would lose the spread of long prompts.
-    spread_s2 = (edges_s[:-1] ** 2 + 4.0 * cells_s**2 + edges_s[1:] ** 2) / 6.0
-    return PromptService(
-        edges_s=edges_s,
-        cells_s=cells_s,
-        mean_s=jnp.sum(sizes.prompt_weight * cells_s),
-        second_s2=jnp.sum(sizes.prompt_weight * spread_s2),
-    )
+    mean_s, second_s2 = cell_moments(edges_s, cells_s, case.sizes.prompt_weight)
+    return PromptService(edges_s, cells_s, mean_s, second_s2)
 
 
 def packed_prefill_s(case: Case, service: PromptService, instance: Instance) -> Scalar:

@@ -45,3 +45,16 @@ def sizes_of(load: Workload) -> Sizes:
         decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),
         largest_tokens=jnp.max(jnp.where(load.weight > 0.0, largest, 0.0)),
     )
+
+
+def cell_moments(edges: Scalar, cells: Scalar, weight: Scalar) -> tuple[Scalar, Scalar]:
+    """Mean and second moment over requests of a value given at cells' edges and means.
+
+    Args:
+        edges: shape [cells+1].
+        cells: shape [cells].
+        weight: probability of each cell, [cells].
+    """
+    # Simpson inside each cell: its mean alone would lose the spread of long prompts.
+    square = (edges[:-1] ** 2 + 4.0 * cells**2 + edges[1:] ** 2) / 6.0
+    return jnp.sum(weight * cells), jnp.sum(weight * square)
