@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.sizes import Sizes
@@ -41,7 +42,7 @@ class Case(eqx.Module):
 
     def iteration_s(self, batch: Batch, instance: Instance) -> Scalar:
         """Time of one iteration [s]."""
-        return self.timing.iteration_s(batch, self.model, instance)
+        return _iteration_s(self.timing, batch, self.model, instance)
 
     def step_s(self, requests: Scalar, instance: Instance) -> Scalar:
         """Time of a decode iteration of `requests` typical requests [s]."""
@@ -57,6 +58,14 @@ class Case(eqx.Module):
             instance, self.model, self.semantics, self.sizes.resident_tokens, jnp.inf
         )
         return jnp.clip(fitting / instance.pipeline_parallel, 1e-3, self.cluster.max_batch_size)
+
+
+@jax.jit
+def _iteration_s(
+    timing: Timing, batch: Batch, model: Transformer, instance: Instance
+) -> Scalar:
+    # Compiled on its own, a timing is traced once per shape and not once per call.
+    return timing.iteration_s(batch, model, instance)
 
 
 def servers(pool: Pool, instance: Instance) -> Scalar:

@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
@@ -25,6 +26,12 @@ PROMPT_GROUPS = 8
 """Prompt cells are joined to this many groups where the output size matters too."""
 
 
+METRICS = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
+"""Names of the latency metrics, as in the nomenclature."""
+METRICS_BY_SIZE = ("tbt_s", "e2e_s", "tbt_slowdown", "e2e_slowdown")
+"""Those that depend on both prompt and output size."""
+
+
 class Latencies(eqx.Module):
     """The six metrics as cells of requests."""
 
@@ -34,6 +41,19 @@ class Latencies(eqx.Module):
     ttft_slowdown: Requests
     tbt_slowdown: Requests
     e2e_slowdown: Requests
+
+
+    def percentiles(self) -> dict[str, jax.Array]:
+        """Each metric at P50, P90 and P99, shape [3]."""
+        values: dict[str, jax.Array] = {}
+        # Metrics over the same cells are solved together.
+        for group in (("ttft_s", "ttft_slowdown"), METRICS_BY_SIZE):
+            stacked = jax.tree.map(
+                lambda *leaves: jnp.stack(leaves), *(getattr(self, name) for name in group)
+            )
+            solved = jax.vmap(Requests.percentiles)(stacked)
+            values |= {name: solved[place] for place, name in enumerate(group)}
+        return {name: values[name] for name in METRICS}
 
 
 class _Span(eqx.Module):

@@ -6,31 +6,23 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from splitmodel.cluster.baseline import baseline_flow
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.economics import economics
 from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
-from splitmodel.cluster.sizes import sizes_of
-from splitmodel.cluster.splitwise import splitwise_flow
+from splitmodel.cluster.latency import METRICS, Latencies, latencies, reference_times_s
+from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
-from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
 from splitmodel.roofline.batch import decode_batch, prefill_batch
-from splitmodel.specs.catalogue import machine as catalogue_machine
-from splitmodel.specs.catalogue import transformer
-from splitmodel.specs.cluster import Cluster, Pool
+from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
-from splitmodel.specs.leaves import as_arrays
-from splitmodel.specs.semantics import Semantics, resolve_semantics
+from splitmodel.specs.semantics import Semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
-
-LATENCIES = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
 
 
 class Metrics(eqx.Module):
@@ -101,40 +93,32 @@ def metrics(
     References:
         Patel et al., Splitwise, ISCA 2024, Tables II and VI.
     """
-    semantics = resolve_semantics(semantics)
-    check_stack(stack)
-    limits = SLO.resolve(slo)
-    cluster, load, model, reference_machine, limits = as_arrays(
-        (cluster, load, transformer(model), catalogue_machine(reference), limits)
-    )
-    case = Case(
-        cluster=cluster,
-        load=load,
-        sizes=sizes_of(load),
-        model=model,
-        timing=choose_timing(timing, semantics),
+    case, alone, limits = make_case(
+        cluster,
+        load,
+        model,
+        slo=slo,
+        timing=timing,
         semantics=semantics,
         stack=stack,
+        reference=reference,
     )
-    # A real branch, not a selection, wherever all configurations of a batch are of one kind.
-    flow = jax.lax.cond(cluster.splits_phases > 0.0, splitwise_flow, baseline_flow, case)
-    return _compose(case, flow, _whole_machine(reference_machine), limits)
+    return _compose(case, flow_of(case), reference_times_s(case, alone), limits)
 
 
-def _compose(case: Case, flow: Flow, reference: Pool, limits: SLO) -> Metrics:
+def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits: SLO) -> Metrics:
     status = status_of(case, flow.saturation_rps)
     answered = status == float(Status.OK)
     hosted = status <= float(Status.UNSTABLE)
     saturation_rps = jnp.where(hosted, flow.saturation_rps, 0.0)
     throughput_rps = jnp.minimum(case.load.rate_rps, saturation_rps)
-    spread = latencies(case, flow, reference_times_s(case, case.instance(reference)))
+    spread = latencies(case, flow, reference_s)
     values = {
-        name: jnp.where(answered, getattr(spread, name).percentiles(), jnp.inf)
-        for name in LATENCIES
+        name: jnp.where(answered, value, jnp.inf) for name, value in spread.percentiles().items()
     }
     attainment = jnp.where(answered, _attainment(spread, limits), 0.0)
     met = answered
-    for name in LATENCIES:
+    for name in METRICS:
         met &= (values[name] < getattr(limits, name)).all()
     weight = case.sizes.prompt_weight
     prefill_s = jnp.sum(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
@@ -161,7 +145,7 @@ def _compose(case: Case, flow: Flow, reference: Pool, limits: SLO) -> Metrics:
 def _attainment(spread: Latencies, limits: SLO) -> Scalar:
     """Share of requests within the loosest limit of every metric, a lower bound."""
     outside = jnp.zeros(())
-    for name in LATENCIES:
+    for name in METRICS:
         limit = getattr(limits, name)
         limited = jnp.isfinite(limit)
         loosest = jnp.max(jnp.where(limited, limit, 0.0))
@@ -186,14 +170,3 @@ def _bounds(case: Case, flow: Flow) -> Scalar:
         for batch, pool in zip(batches, pools, strict=True)
     ]
     return jnp.stack(codes).astype(float)
-
-
-def _whole_machine(machine: Machine) -> Pool:
-    """One machine, uncapped, all GPUs serving one instance."""
-    return Pool(
-        machine=machine,
-        machines=jnp.ones(()),
-        tensor_parallel=machine.gpus,
-        pipeline_parallel=jnp.ones(()),
-        power_cap=jnp.ones(()),
-    )
