@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -71,7 +71,7 @@ def evaluate(
         reference=reference,
         tier=tier,
     )
-    values = question.answer(cluster, load)
+    values = _compiled(question, cluster, load)
     return dataset(
         {name: getattr(values, name) for name in type(values).__dataclass_fields__},
         attrs={
@@ -82,32 +82,27 @@ def evaluate(
     )
 
 
-class Question:
+class Question(eqx.Module):
     """What stays the same over all configurations of a call, checked and resolved once."""
 
-    def __init__(
-        self,
-        model: Transformer,
-        slo: SLO,
-        timing: Timing,
-        semantics: Semantics,
-        stack: str | None,
-        reference: Machine,
-    ):
-        self.model, self.slo, self.timing = model, slo, timing
-        self.semantics, self.stack, self.reference = semantics, stack, reference
+    model: Transformer
+    slo: SLO
+    timing: Timing
+    reference: Machine
+    semantics: Semantics = eqx.field(static=True)
+    stack: str | None = eqx.field(static=True)
 
-    def answer(self, cluster: Cluster, load: Workload) -> Metrics:
-        """Metrics of one configuration, compiled once per kind of question."""
-        return _compiled(
+    def __call__(self, cluster: Cluster, load: Workload) -> Metrics:
+        """Metrics of one configuration, traceable."""
+        return metrics(
             cluster,
             load,
             self.model,
-            self.slo,
-            self.timing,
-            self.reference,
+            slo=self.slo,
+            timing=self.timing,
             semantics=self.semantics,
             stack=self.stack,
+            reference=self.reference,
         )
 
     @property
@@ -123,18 +118,9 @@ class Question:
         }
 
 
-@partial(jax.jit, static_argnames=("semantics", "stack"))
-def _compiled(cluster, load, model, slo, timing, reference, *, semantics, stack):
-    return metrics(
-        cluster,
-        load,
-        model,
-        slo=slo,
-        timing=timing,
-        semantics=semantics,
-        stack=stack,
-        reference=reference,
-    )
+@jax.jit
+def _compiled(question: Question, cluster: Cluster, load: Workload) -> Metrics:
+    return question(cluster, load)
 
 
 def prepare(
@@ -150,9 +136,7 @@ def prepare(
 ) -> Question:
     """Check everything that can be checked before any work.
 
-    Args:
-        clusters: one of each kind of hardware that will be asked about.
-        model: as in `evaluate`, and so on.
+    Of `clusters` one of each kind of hardware is enough; the rest is as in `evaluate`.
     """
     check_choice("tier", tier, TIERS)
     check_stack(stack)

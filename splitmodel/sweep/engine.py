@@ -1,0 +1,126 @@
+"""A pure function of (cluster, load) over many configurations, without a Python loop over them.
+
+Configurations are grouped by hardware: within a group only machine counts and arrival rate vary.
+Whatever depends on the hardware alone is then computed once for a whole chunk of the group, and
+every branch between kinds of cluster stays a branch. All chunks have one size and all clusters
+one tree structure, so that one compilation serves them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from splitmodel.errors import check_range
+from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.leaves import as_arrays
+from splitmodel.specs.workload import Workload
+
+CHUNK = 1024
+"""Configurations per call of the compiled function: few enough that their cells stay in cache."""
+
+
+class Rows(NamedTuple):
+    """Configurations of one kind of hardware; every array has shape [rows]."""
+
+    prompt: np.ndarray
+    """Machines in the prompt pool; zero for a baseline."""
+    token: np.ndarray
+    """Machines in the token pool; zero for a baseline."""
+    mixed: np.ndarray
+    """Machines in the mixed pool; zero for a Splitwise design."""
+    rate_rps: np.ndarray
+    """Arrival rate [requests/s]."""
+
+
+class Group(NamedTuple):
+    """A kind of hardware with its configurations; the cluster's own counts play no role."""
+
+    cluster: Cluster
+    rows: Rows
+
+
+class _Chunk(NamedTuple):
+    """CHUNK configurations of one group, of which those beyond `used` are padding."""
+
+    group: int
+    rows: Rows
+    used: int
+
+
+def run_rows(
+    function: Callable[[Cluster, Workload], Any],
+    load: Workload,
+    groups: Sequence[Group],
+    *,
+    progress: bool = False,
+) -> Any:
+    """Value of `function` for every configuration.
+
+    Args:
+        function: pure; a pytree (an `equinox.Module` with `__call__`), so that its own arrays
+            are arguments of the compilation and not part of it.
+        load: request sizes; its rate is replaced by that of each row.
+        groups: configurations by hardware, at least one.
+        progress: show a bar over chunks.
+
+    Returns:
+        Pytree of numpy arrays with a leading axis over all rows, in the order of the groups.
+
+    Raises:
+        InputError: for a count or rate out of range, before any work.
+    """
+    for group in groups:
+        _check(group.rows)
+    chunks = list(_chunks(groups))
+    function, load, clusters = as_arrays((function, load, [group.cluster for group in groups]))
+
+    def run(chunk: _Chunk) -> Any:
+        values = _compiled(function, clusters[chunk.group], load, chunk.rows)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: chunk.used], values)
+
+    # The first call compiles, which must not happen in two threads at once.
+    first = run(chunks[0])
+    # Compiled code holds no lock of Python's, so threads share the cores.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        answers = chain([first], threads.map(run, chunks[1:]))
+        bar = tqdm(answers, total=len(chunks), unit="chunk", disable=not progress)
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *bar)
+
+
+@jax.jit
+def _compiled(
+    function: Callable[[Cluster, Workload], Any], cluster: Cluster, load: Workload, rows: Rows
+) -> Any:
+    def one(row: Rows) -> Any:
+        counts = (row.prompt, row.token, row.mixed)
+        return function(
+            eqx.tree_at(lambda tree: [pool.machines for pool in tree.pools], cluster, counts),
+            eqx.tree_at(lambda tree: tree.rate_rps, load, row.rate_rps),
+        )
+
+    return jax.vmap(one)(rows)
+
+
+def _chunks(groups: Sequence[Group]) -> Iterator[_Chunk]:
+    """All groups cut to CHUNK rows; the last chunk of a group repeats its last row."""
+    for index, (_, rows) in enumerate(groups):
+        count = len(rows.rate_rps)
+        for start in range(0, count, CHUNK):
+            taken = np.minimum(np.arange(start, start + CHUNK), count - 1)
+            yield _Chunk(index, Rows(*(each[taken] for each in rows)), min(CHUNK, count - start))
+
+
+def _check(rows: Rows) -> None:
+    for name in ("prompt", "token", "mixed"):
+        check_range(name, getattr(rows, name), open_low=False)
+    check_range("machines", rows.prompt + rows.token + rows.mixed)
+    check_range("rate_rps", rows.rate_rps)
