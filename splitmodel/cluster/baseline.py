@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case, servers
-from splitmodel.cluster.flow import Flow
+from splitmodel.cluster.flow import FULLEST, UNPOOLED, Flow
 from splitmodel.cluster.interruption import interruptions
-from splitmodel.cluster.splitwise import FULLEST, UNPOOLED
 from splitmodel.queueing.batch_level import batch_level
 from splitmodel.queueing.multi_server import wait_moments, waiting_chance
 from splitmodel.roofline.batch import prefill_batch
@@ -59,7 +58,7 @@ def _continuous_flow(case: Case) -> Flow:
     tbt_s = decode_s / jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
     prefill_s, prefill_second_s2 = prompts.prefill_moments(batch)
     busy = jnp.minimum(rate_rps * prefill_s, FULLEST)
-    _, queue_s, queue_second_s2 = wait_moments(
+    queue_s, queue_second_s2 = wait_moments(
         prefill_s, prefill_second_s2, busy, 1.0 - busy, count, UNPOOLED
     )
     # A prompt also lets the iteration in progress end: uniform over it.
@@ -76,7 +75,7 @@ def _continuous_flow(case: Case) -> Flow:
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         step_s=decode_s,
-        step_deviation_s=step_s(batch + jnp.sqrt(batch)) - decode_s,
+        step_variance_s2=(step_s(batch + jnp.sqrt(batch)) - decode_s) ** 2,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
         stall_variance_s2=rate_rps * tbt_s * stall_second_s2,
         token_wait_mean_s=zero,
@@ -136,7 +135,7 @@ def _request_flow(case: Case) -> Flow:
         prefill_edges_s=own_s,
         transfer_edges_s=jnp.zeros_like(edges),
         step_s=case.step_s(batch, instance),
-        step_deviation_s=zero,
+        step_variance_s2=zero,
         stall_mean_s=zero,
         stall_variance_s2=zero,
         token_wait_mean_s=zero,

@@ -61,9 +61,7 @@ class Case(eqx.Module):
 
 
 @jax.jit
-def _iteration_s(
-    timing: Timing, batch: Batch, model: Transformer, instance: Instance
-) -> Scalar:
+def _iteration_s(timing: Timing, batch: Batch, model: Transformer, instance: Instance) -> Scalar:
     # Compiled on its own, a timing is traced once per shape and not once per call.
     return timing.iteration_s(batch, model, instance)
 

@@ -7,12 +7,14 @@ References:
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
 from splitmodel.iteration.power import decode_share, machine_power_w, prefill_share
 from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.cluster import Pool
 from splitmodel.units import SECONDS_PER_HOUR, Scalar
 
 
@@ -52,15 +54,16 @@ def mean_power_w(case: Case, flow: Flow) -> Scalar:
     prompt_tokens = case.sizes.mean_prompt_tokens
     prefill = prefill_batch(prompt_tokens)
     decode = decode_batch(flow.batch, case.sizes.decode_context_tokens)
-    total_w = jnp.zeros_like(flow.batch)
     # Share of each pool's busy time that goes to prefill.
-    prefilling = (1.0, 0.0, flow.prefilling)
-    for pool, share, busy in zip(case.cluster.pools, prefilling, flow.utilisation, strict=True):
+    prefilling = jnp.stack([jnp.ones(()), jnp.zeros(()), flow.prefilling])
+
+    def pool_w(pool: Pool, share: Scalar, busy: Scalar) -> Scalar:
         instance = case.instance(pool)
-        prefill_s = case.iteration_s(prefill, instance)
-        decode_s = case.iteration_s(decode, instance)
+        prefill_s, decode_s = (case.iteration_s(batch, instance) for batch in (prefill, decode))
         busy_share = share * prefill_share(prefill, case.model, instance, prefill_s) + (
             1.0 - share
         ) * decode_share(decode, case.model, instance, decode_s)
-        total_w += pool.machines * machine_power_w(instance, busy, busy_share)
-    return total_w
+        return pool.machines * machine_power_w(instance, busy, busy_share)
+
+    pools = jax.tree.map(lambda *leaves: jnp.stack(leaves), *case.cluster.pools)
+    return jnp.sum(jax.vmap(pool_w)(pools, prefilling, flow.utilisation))

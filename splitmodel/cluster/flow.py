@@ -6,6 +6,11 @@ import equinox as eqx
 
 from splitmodel.units import Scalar
 
+UNPOOLED = 0.5
+"""Share of a residual prefill that a prompt still sits out at the shortest of many queues."""
+FULLEST = 0.999
+"""Beyond this share of saturation times are those at it; the status tells."""
+
 
 class Flow(eqx.Module):
     """Times of a request's stages, from which every latency percentile is composed.
@@ -25,8 +30,8 @@ class Flow(eqx.Module):
     """Visible KV-transfer delay at the same edges [s], [cells+1]."""
     step_s: Scalar
     """Decode iteration without interruption [s]."""
-    step_deviation_s: Scalar
-    """Standard deviation of that between requests, as their batches differ [s]."""
+    step_variance_s2: Scalar
+    """Variance of a request's mean step between requests, as their machines differ [s²]."""
     stall_mean_s: Scalar
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
@@ -73,10 +74,16 @@ def interruptions(case: Case, instance: Instance, most: Scalar, mixes: Scalar) -
         fits = tokens + 1.0 <= case.cluster.max_batch_tokens
         return jnp.where(mixes & fits, 1.0, 0.0)
 
+    tabulated = jax.vmap(lambda company: prompt_service(case, instance, company))(
+        jnp.stack([jnp.zeros_like(most), jnp.ones_like(most), most])
+    )
+    lone, with_one, with_most = (
+        jax.tree.map(lambda leaf, k=k: leaf[k], tabulated) for k in range(3)
+    )
     return Interruptions(
-        lone=prompt_service(case, instance),
-        with_one=prompt_service(case, instance, alongside=jnp.ones_like(most)),
-        with_most=prompt_service(case, instance, alongside=most),
+        lone=lone,
+        with_one=with_one,
+        with_most=with_most,
         most=most,
         rides_edges=rides(case.load.prompt_edges_tokens),
         rides_cells=rides(case.load.prompt_tokens),

@@ -42,7 +42,6 @@ class Latencies(eqx.Module):
     tbt_slowdown: Requests
     e2e_slowdown: Requests
 
-
     def percentiles(self) -> dict[str, jax.Array]:
         """Each metric at P50, P90 and P99, shape [3]."""
         values: dict[str, jax.Array] = {}
@@ -125,7 +124,7 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     stall_variance_s2 = (
         flow.token_wait_variance_s2
         + mean_steps * flow.stall_variance_s2
-        + (mean_steps * flow.step_deviation_s) ** 2
+        + mean_steps**2 * flow.step_variance_s2
     )
     stall = delay_from_moments(stall_s, stall_variance_s2)
     both = delay_from_moments(flow.wait_mean_s + stall_s, flow.wait_variance_s2 + stall_variance_s2)

@@ -21,6 +21,8 @@ class Sizes(eqx.Module):
     """Decode steps per request, output tokens − 1, mean."""
     resident_tokens: Scalar
     """KV tokens reserved by a request that is decoding: long outputs stay longer."""
+    resident_spread: Scalar
+    """Second moment of those tokens over the square of their mean."""
     decode_context_tokens: Scalar
     """KV tokens that a decode step of one request reads, mean over steps."""
     largest_tokens: Scalar
@@ -35,13 +37,15 @@ def sizes_of(load: Workload) -> Sizes:
     # Weighted by steps, a request counts as long as it stays; with no steps any weight will do.
     stay = load.weight * jnp.maximum(steps, 1e-6)
     stay = stay / jnp.sum(stay)
+    resident_tokens = jnp.sum(stay * (prompt + output))
     largest = load.prompt_edges_tokens[1:, None] + load.output_edges_tokens[None, 1:]
     return Sizes(
         prompt_weight=jnp.sum(load.weight, axis=1),
         output_weight=jnp.sum(load.weight, axis=0),
         mean_prompt_tokens=jnp.sum(load.weight * prompt),
         mean_steps=mean_steps,
-        resident_tokens=jnp.sum(stay * (prompt + output)),
+        resident_tokens=resident_tokens,
+        resident_spread=jnp.sum(stay * (prompt + output) ** 2) / resident_tokens**2,
         decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),
         largest_tokens=jnp.max(jnp.where(load.weight > 0.0, largest, 0.0)),
     )

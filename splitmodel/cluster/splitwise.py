@@ -1,7 +1,8 @@
 """A phase-splitting cluster: a prompt pool, a token pool, and machines that help the other pool.
 
-First approximation: both pools are queues of their own; the mixed pool only raises the rate that
-they can sustain together.
+First approximation: each pool is a queue of its own. With a mixed pool, prompts that find too long
+a queue go to token machines, where they interrupt decodes, and decodes that find no memory go to
+prompt machines, where prompts interrupt them.
 
 References:
     Patel et al., Splitwise, ISCA 2024, section IV (pools, scheduling, transfer).
@@ -9,21 +10,21 @@ References:
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case, servers
-from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.prompt_service import packed_prefill_s, prompt_service
-from splitmodel.iteration.instance import Instance
+from splitmodel.cluster.costs import costs
+from splitmodel.cluster.flow import FULLEST, UNPOOLED, Flow
 from splitmodel.iteration.transfer import visible_transfer_s
 from splitmodel.queueing.batch_level import batch_level
+from splitmodel.queueing.bounded_wait import bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
+from splitmodel.queueing.overflow import overflow_share
 from splitmodel.units import Scalar
 
-UNPOOLED = 0.5
-"""Share of a residual prefill that a prompt still sits out at the shortest of many queues."""
-FULLEST = 0.999
-"""Beyond this share of saturation times are those at it; the status tells."""
+_FAR_AWAY = 1e6
+"""Backlog limit of a prompt pool without a mixed pool, as a multiple of the usual one."""
 
 
 def splitwise_flow(case: Case) -> Flow:
@@ -31,44 +32,64 @@ def splitwise_flow(case: Case) -> Flow:
     cluster, load, sizes = case.cluster, case.load, case.sizes
     prompt, token = case.instance(cluster.prompt), case.instance(cluster.token)
     prompt_servers, token_servers = servers(cluster.prompt, prompt), servers(cluster.token, token)
-    service = prompt_service(case, prompt)
-    packed_s = packed_prefill_s(case, service, prompt)
-    most = case.batch_limit(token)
-    prompt_rps = prompt_servers / packed_s
-    token_rps = token_servers / _decode_cost_s(case, token)
+    # Both phases on both kinds of machine, compiled once.
+    both = jax.vmap(lambda instance: costs(case, instance))(
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), prompt, token)
+    )
+    on_prompt, on_token = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
+    service = on_prompt.service
+    prompt_rps = prompt_servers / on_prompt.packed_s
+    token_rps = token_servers / on_token.decode_s
     together_rps = jnp.where(
         prompt_rps < token_rps,
-        _helped_rps(prompt_rps, token_rps, token_servers, _prefill_cost_s(case, token)),
-        _helped_rps(token_rps, prompt_rps, prompt_servers, _decode_cost_s(case, prompt)),
+        _helped_rps(prompt_rps, token_rps, token_servers, on_token.packed_s),
+        _helped_rps(token_rps, prompt_rps, prompt_servers, on_prompt.decode_s),
     )
-    saturation_rps = jnp.where(
-        cluster.mixed_pool > 0.0, together_rps, jnp.minimum(prompt_rps, token_rps)
-    )
+    mixes = cluster.mixed_pool > 0.0
+    saturation_rps = jnp.where(mixes, together_rps, jnp.minimum(prompt_rps, token_rps))
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps)
 
-    # Prompt pool: batches form as the queue does, so occupancy moves from lone to packed.
-    filling = jnp.minimum(rate_rps / prompt_rps, FULLEST)
-    occupancy_s = service.mean_s + filling * (packed_s - service.mean_s)
-    utilisation = jnp.minimum(rate_rps * occupancy_s / prompt_servers, FULLEST)
-    slack = jnp.maximum((prompt_servers - rate_rps * occupancy_s) / prompt_servers, 1.0 - FULLEST)
-    _, wait_s, wait_second_s2 = wait_moments(
-        service.mean_s, service.second_s2, utilisation, slack, prompt_servers, UNPOOLED
-    )
-
-    batch = batch_level(
+    # Token pool: what would decode at once if memory had no end, and what exceeds it.
+    wanted = batch_level(
         rate_rps / token_servers,
         lambda together: sizes.mean_steps * case.step_s(together, token),
-        most,
+        3.0 * on_token.most,
     )
+    places = token_servers * on_token.most
+    wanting = token_servers * wanted
+    moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
+    moved = jnp.where(mixes, moved, 0.0)
+    batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
     iteration_s = case.step_s(batch, token)
     deviation_s = case.step_s(batch + jnp.sqrt(batch), token) - iteration_s
-    places = token_servers * most
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / token_rps, FULLEST)
     empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
-    _, place_s, place_second_s2 = wait_moments(
+    place_s, place_second_s2 = wait_moments(
         stay_s, 2.0 * stay_s**2, full, empty, places, unpooled=0.0
     )
+
+    # Prompt pool: batches form as the queue does, so occupancy moves from lone to packed.
+    filling = jnp.minimum(rate_rps / prompt_rps, 1.0)
+    occupancy_s = service.mean_s + filling * (on_prompt.packed_s - service.mean_s)
+    offered = rate_rps * (occupancy_s + moved * on_prompt.decode_s) / prompt_servers
+    pending_tokens = jnp.maximum(cluster.max_pending_tokens - sizes.mean_prompt_tokens, 0.0)
+    limit_s = pending_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
+    elsewhere, wait_s, wait_second_s2 = bounded_wait(
+        service.mean_s,
+        service.second_s2,
+        offered,
+        prompt_servers,
+        jnp.where(mixes, limit_s, _FAR_AWAY * limit_s),
+        UNPOOLED,
+    )
+
+    # Decodes on token machines meet the prompts that went there; those on prompt machines meet
+    # nearly all prompts.
+    visits_rps = rate_rps * elsewhere / token_servers
+    stall_s = _stall_s(iteration_s, visits_rps, on_token.service.mean_s)
+    met_rps = rate_rps * (1.0 - elsewhere) / prompt_servers
+    moved_stall_s = _stall_s(iteration_s, met_rps, service.mean_s)
 
     transfer_s = visible_transfer_s(
         load.prompt_edges_tokens,
@@ -79,6 +100,7 @@ def splitwise_flow(case: Case) -> Flow:
         cluster.kv_transfer,
     )
     zero = jnp.zeros_like(saturation_rps)
+    used = jnp.minimum(offered * (1.0 - elsewhere), 1.0)
     return Flow(
         saturation_rps=saturation_rps,
         wait_mean_s=wait_s,
@@ -86,26 +108,15 @@ def splitwise_flow(case: Case) -> Flow:
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfer_s,
         step_s=iteration_s,
-        step_deviation_s=deviation_s,
-        stall_mean_s=zero,
-        stall_variance_s2=zero,
-        token_wait_mean_s=place_s,
-        token_wait_variance_s2=place_second_s2 - place_s**2,
+        step_variance_s2=deviation_s**2 + moved * (1.0 - moved) * moved_stall_s**2,
+        stall_mean_s=stall_s + moved * moved_stall_s,
+        stall_variance_s2=visits_rps * (iteration_s + stall_s) * on_token.service.second_s2,
+        token_wait_mean_s=jnp.where(mixes, 0.0, place_s),
+        token_wait_variance_s2=jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
-        utilisation=jnp.stack([utilisation, -jnp.expm1(-batch), zero]),
+        utilisation=jnp.stack([used, -jnp.expm1(-batch), zero]),
         prefilling=zero,
     )
-
-
-def _prefill_cost_s(case: Case, instance: Instance) -> Scalar:
-    """Server time that a request's prefill costs at best [s]."""
-    return packed_prefill_s(case, prompt_service(case, instance), instance)
-
-
-def _decode_cost_s(case: Case, instance: Instance) -> Scalar:
-    """Server time that a request's decode steps cost at best, in a full batch [s]."""
-    most = case.batch_limit(instance)
-    return jnp.maximum(case.sizes.mean_steps * case.step_s(most, instance) / most, 1e-9)
 
 
 def _helped_rps(
@@ -117,3 +128,14 @@ def _helped_rps(
     a request, and what exceeds `tight_rps`, at `cost_s` of its own server time a request.
     """
     return (other_servers + tight_rps * cost_s) / (other_servers / other_rps + cost_s)
+
+
+def _stall_s(step_s: Scalar, prompts_rps: Scalar, prefill_s: Scalar) -> Scalar:
+    """Mean time that prompts arriving at a server add to each of its decode steps [s].
+
+    A step of T takes T/(1 − λ·I) where each prompt adds I. A server that is nearly always
+    prefilling still alternates, hence the floor.
+    """
+    interruption_s = jnp.maximum(prefill_s - step_s, 0.0)
+    left = jnp.maximum(1.0 - prompts_rps * interruption_s, 0.05)
+    return step_s * (1.0 / left - 1.0)

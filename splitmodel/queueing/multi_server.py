@@ -24,19 +24,19 @@ def waiting_chance(utilisation: Scalar, servers: Scalar) -> Scalar:
     return busy ** (jnp.sqrt(2.0 * (jnp.maximum(servers, 1.0) + 1.0)) - 1.0)
 
 
-def wait_moments(
+def waiting(
     service_mean_s: Scalar,
     service_second_s2: Scalar,
     utilisation: Scalar,
     slack: Scalar,
     servers: Scalar,
     unpooled: float,
-) -> tuple[Scalar, Scalar, Scalar]:
-    """Chance [1], mean [s] and second moment [s²] of the wait, over all customers.
+) -> tuple[Scalar, Scalar]:
+    """Chance of waiting [1], and mean wait of those who wait [s], taken as exponential.
 
-    A waiting customer's delay is taken as exponential. With one central queue its mean shrinks as
-    1/n. Where customers instead join the shortest of n queues, one that waits sits out the
-    residual service of the server that it chose, of which the share `unpooled` remains.
+    With one central queue the mean wait shrinks as 1/n. Where customers instead join the shortest
+    of n queues, one that waits sits out the residual service of the server that it chose, of which
+    the share `unpooled` remains.
 
     Args:
         service_mean_s: mean service time [s].
@@ -47,8 +47,25 @@ def wait_moments(
         unpooled: 0 for a central queue.
     """
     servers = jnp.maximum(servers, 1.0)
-    chance = waiting_chance(utilisation, servers)
     residual_s = 0.5 * service_second_s2 / service_mean_s
-    conditional_s = residual_s * (1.0 / (servers * slack) + unpooled * (1.0 - 1.0 / servers))
+    pooled = 1.0 / (servers * slack)
+    return (
+        waiting_chance(utilisation, servers),
+        residual_s * (pooled + unpooled * (1.0 - 1.0 / servers)),
+    )
+
+
+def wait_moments(
+    service_mean_s: Scalar,
+    service_second_s2: Scalar,
+    utilisation: Scalar,
+    slack: Scalar,
+    servers: Scalar,
+    unpooled: float,
+) -> tuple[Scalar, Scalar]:
+    """Mean [s] and second moment [s²] of the wait over all customers; arguments as `waiting`."""
+    chance, conditional_s = waiting(
+        service_mean_s, service_second_s2, utilisation, slack, servers, unpooled
+    )
     mean_s = chance * conditional_s
-    return chance, mean_s, 2.0 * mean_s * conditional_s
+    return mean_s, 2.0 * mean_s * conditional_s

@@ -24,6 +24,8 @@ MAX_BATCH_TOKENS = 2048.0
 """Prompt tokens beyond which throughput falls, Splitwise section IV-C."""
 MAX_BATCH_SIZE = 512.0
 """Requests in one iteration at most, default of the authors' simulator."""
+MAX_PENDING_TOKENS = 8192.0
+"""Queue beyond which a prompt goes to the other pool, default of the authors' simulator."""
 
 
 class Pool(eqx.Module):
@@ -58,6 +60,8 @@ class Cluster(eqx.Module):
     """Index into KV_TRANSFERS, for Splitwise."""
     max_batch_tokens: Scalar
     max_batch_size: Scalar
+    max_pending_tokens: Scalar
+    """Prompt tokens queued at a machine beyond which a prompt goes to the other pool."""
     label: HostOnly[str] = eqx.field(static=True)
 
     @classmethod
@@ -74,6 +78,7 @@ class Cluster(eqx.Module):
         pipeline_parallel: float = 1,
         max_batch_tokens: float = MAX_BATCH_TOKENS,
         max_batch_size: float = MAX_BATCH_SIZE,
+        max_pending_tokens: float = MAX_PENDING_TOKENS,
         price_set: str = "default",
     ) -> Cluster:
         """A phase-splitting cluster.
@@ -91,6 +96,8 @@ class Cluster(eqx.Module):
             pipeline_parallel: stages that share the layers.
             max_batch_tokens: prompt tokens batched in one iteration at most.
             max_batch_size: requests in one iteration at most.
+            max_pending_tokens: prompt tokens queued at a machine beyond which a prompt goes to
+                the other pool.
             price_set: price and power set of the catalogue.
 
         Raises:
@@ -134,6 +141,7 @@ class Cluster(eqx.Module):
             ),
             max_batch_tokens=_positive("max_batch_tokens", max_batch_tokens),
             max_batch_size=_positive("max_batch_size", max_batch_size),
+            max_pending_tokens=_positive("max_pending_tokens", max_pending_tokens),
             label=HostOnly(design or f"{chosen.prompt}+{chosen.token}"),
         )
 
@@ -189,6 +197,7 @@ class Cluster(eqx.Module):
             kv_transfer=float(KV_TRANSFERS.index("none")),
             max_batch_tokens=_positive("max_batch_tokens", max_batch_tokens),
             max_batch_size=_positive("max_batch_size", max_batch_size),
+            max_pending_tokens=MAX_PENDING_TOKENS,
             label=HostOnly(f"baseline-{machine}"),
         )
 

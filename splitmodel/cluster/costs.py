@@ -1,0 +1,36 @@
+"""What a request costs an instance in either phase."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from splitmodel.cluster.case import Case
+from splitmodel.cluster.prompt_service import PromptService, packed_prefill_s, prompt_service
+from splitmodel.iteration.instance import Instance
+from splitmodel.units import Scalar
+
+
+class Costs(eqx.Module):
+    """Both phases on one kind of instance; leaves gain an axis under `vmap`."""
+
+    service: PromptService
+    packed_s: Scalar
+    """Server time per prompt out of a backlog, packed into full batches [s]."""
+    most: Scalar
+    """Requests that fit one decode batch."""
+    decode_s: Scalar
+    """Server time of a request's decode steps at best, in a full batch [s]."""
+
+
+def costs(case: Case, instance: Instance) -> Costs:
+    """Costs of a case's requests on an instance."""
+    service = prompt_service(case, instance)
+    most = case.batch_limit(instance)
+    decode_s = case.sizes.mean_steps * case.step_s(most, instance) / most
+    return Costs(
+        service=service,
+        packed_s=packed_prefill_s(case, service, instance),
+        most=most,
+        decode_s=jnp.maximum(decode_s, 1e-9),
+    )
