@@ -1,1 +1,32 @@
 """Which machines, how many, in which roles? The whole public API."""
+
+from splitmodel.cluster.metrics import Metrics, metrics
+from splitmodel.codes import Bound, Status
+from splitmodel.errors import InputError
+from splitmodel.evaluate import evaluate
+from splitmodel.iteration.estimate import iteration_time
+from splitmodel.specs.catalogue import machine, machine_names, model_names, transformer
+from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.hardware import Machine
+from splitmodel.specs.slo import SLO
+from splitmodel.specs.transformer import Transformer
+from splitmodel.specs.workload import Workload
+
+__all__ = [
+    "SLO",
+    "Bound",
+    "Cluster",
+    "InputError",
+    "Machine",
+    "Metrics",
+    "Status",
+    "Transformer",
+    "Workload",
+    "evaluate",
+    "iteration_time",
+    "machine",
+    "machine_names",
+    "metrics",
+    "model_names",
+    "transformer",
+]

@@ -1,0 +1,5 @@
+"""The program `splitmodel`."""
+
+from splitmodel.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,55 @@
+"""The subcommands under one name, and errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from inspect import getdoc
+from textwrap import dedent, indent
+
+from cyclopts import App, CycloptsError
+
+from splitmodel.cli.evaluate import evaluate_command
+from splitmodel.cli.listing import list_command
+from splitmodel.cli.plugins import PLUGINS, delegate
+from splitmodel.errors import InputError
+
+app = App(
+    name="splitmodel",
+    version=version("splitmodel"),
+    help="Which machines, how many, in which roles? Provisioning of LLM inference clusters.",
+    help_format="markdown",
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+)
+
+
+def _examples(command: Callable[..., None]) -> str:
+    """The examples of a docstring, its last section, for the end of the help."""
+    lines = (getdoc(command) or "").partition("Examples:\n    ::\n")[2]
+    return "Examples:\n" + indent(dedent(lines), " " * 4)
+
+
+for name, command in (("evaluate", evaluate_command), ("list", list_command)):
+    app.command(command, name=name, help_epilogue=_examples(command))
+for name, plugin in PLUGINS.items():
+    app.command(delegate(name), name=name, help=plugin.summary, help_flags=())
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        words: command line after the program's name; by default that of the process.
+
+    Returns:
+        Exit code: 0, or 2 for input that cannot be used, which one line on standard error names.
+    """
+    try:
+        app(words)
+    except (InputError, CycloptsError) as problem:
+        print("splitmodel:", *str(problem).split(), file=sys.stderr)
+        return 2
+    return 0
