@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from splitmodel.specs.quadrature import PROBABILITIES
 from splitmodel.specs.raw_files import AZURE_TRACES, RawFile
 from splitmodel.specs.request_files import read_requests
 
 CATALOG = Path(str(files("splitmodel.specs") / "catalog"))
 TAIL = 0.985
 """Requests above this quantile of either column are kept one by one."""
-STRATA = 37
+STRATA = 35
 """The others fall in this many strata of output size, each in as many groups of prompt size."""
 
 
@@ -28,12 +29,12 @@ def digest(trace: RawFile) -> str:
     """CSV text of the weighted points of one trace."""
     requests = read_requests(trace.path())
     sizes = np.stack([requests.prompt_tokens, requests.output_tokens], axis=1)
-    rare = (sizes > np.quantile(sizes, TAIL, axis=0, method="inverted_cdf")).any(axis=1)
-    points, weight = _condense(sizes[~rare])
-    points = np.concatenate([points, sizes[rare]])
-    weight = np.concatenate([weight, np.ones(rare.sum())])
-    merged, row = np.unique(points, axis=0, return_inverse=True)
-    counts = np.bincount(row.ravel(), weights=weight)
+    rare = (sizes > np.quantile(sizes, TAIL, axis=0)).any(axis=1)
+    fixed = np.concatenate(
+        [np.quantile(sizes, PROBABILITIES, axis=0, method=side) for side in ("lower", "higher")]
+    )
+    condensed = np.concatenate([_condense(sizes[~rare], fixed), sizes[rare]])
+    points, counts = np.unique(condensed, axis=0, return_counts=True)
     header = (
         "# Weighted points of a trace of Azure's LLM services, November 2023 (CC-BY 4.0).\n"
         f"# source: {trace.url}\n"
@@ -41,39 +42,46 @@ def digest(trace: RawFile) -> str:
         "# made by: python -m splitmodel_calibration.digest_workloads\n"
         "prompt_tokens,output_tokens,weight\n"
     )
-    rows = np.column_stack([merged, counts]).astype(int)
-    return header + "".join(f"{p},{o},{w}\n" for p, o, w in rows)
+    rows = np.column_stack([points, counts]).astype(int)
+    return header + "".join(f"{prompt},{output},{count}\n" for prompt, output, count in rows)
 
 
-def _condense(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights of groups of requests of similar rank in both columns.
+def _condense(sizes: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Requests moved together in groups of similar rank in both columns, shape as `sizes`.
 
-    The means of a group would narrow the distribution of its less similar column. So they only
-    rank the groups: of either column, the group ranked k-th gets the mean of the block of sorted
-    sizes that begins where the block of the (k−1)-th ends. This keeps both marginals to within
-    a block.
+    Moving each group to its mean would narrow the distributions. So its means only rank it: in
+    either column, the groups in order of rank share out the sorted sizes block by block, and a
+    block moves to its own mean. Sizes below, at and above a `fixed` one stay so, which keeps the
+    quantiles that these are.
     """
     groups = [
         group
         for stratum in np.array_split(sizes[np.lexsort(sizes.T)], STRATA)
         for group in np.array_split(stratum[np.lexsort(stratum.T[::-1])], STRATA)
     ]
-    weight = np.array([len(group) for group in groups])
+    lengths = np.array([len(group) for group in groups])
     means = np.stack([group.mean(axis=0) for group in groups])
-    points = np.empty_like(means)
+    moved = np.empty_like(sizes)
     for column in range(2):
-        order = np.argsort(means[:, column], kind="stable")
-        points[order, column] = _whole_means(np.sort(sizes[:, column]), weight[order])
-    return points, weight
+        ascending = np.sort(sizes[:, column])
+        rank = np.argsort(np.argsort(means[:, column], kind="stable"))
+        members = np.argsort(np.repeat(rank, lengths), kind="stable")
+        cuts = [np.cumsum(lengths[np.argsort(rank)])]
+        cuts += [np.searchsorted(ascending, fixed[:, column], side) for side in ("left", "right")]
+        moved[members, column] = _block_means(ascending, np.unique(np.concatenate(cuts)))
+    return moved
 
 
-def _whole_means(ascending: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Means of consecutive blocks, rounded; each makes up for what rounding left before it."""
-    means, left = np.empty(len(lengths)), 0.0
-    for k, block in enumerate(np.split(ascending, np.cumsum(lengths)[:-1])):
-        total = left + block.sum()
-        means[k] = np.rint(total / len(block))
-        left = total - len(block) * means[k]
+def _block_means(ascending: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Each entry's block mean, rounded; a block makes up for what rounding left before it."""
+    means, left = np.empty_like(ascending), 0.0
+    start = 0
+    for stop in cuts[cuts > 0]:
+        block = ascending[start:stop]
+        left += block.sum()
+        means[start:stop] = np.clip(np.rint(left / len(block)), block[0], block[-1])
+        left -= means[start:stop].sum()
+        start = stop
     return means
 
 

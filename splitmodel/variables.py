@@ -12,8 +12,11 @@ from typing import Any
 from splitmodel.codes import Bound, Status
 from splitmodel.units import unit_of
 
+PERCENTILES = (50, 90, 99)
+"""Percentiles over requests that results give and limits are set on."""
+
 COORDINATES: dict[str, tuple[str, ...] | tuple[int, ...]] = {
-    "percentile": (50, 90, 99),
+    "percentile": PERCENTILES,
     "part": ("queue", "prefill"),
     "pool": ("prompt", "token", "mixed"),
     "phase": ("prefill", "decode"),

@@ -11,11 +11,10 @@ from numpy import ndarray
 from splitmodel.specs.requests import Requests
 
 PROBABILITIES = np.array(
-    [0, 0.04, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.99, 0.997, 1]
+    [0, 0.04, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.94, 0.97, 0.99, 0.996, 0.999, 1]
 )
-"""Cells of either column lie between its quantiles at these probabilities; fine where limits are
-set and where sizes are spread most."""
-CELLS = len(PROBABILITIES) - 1
+"""Cells of either column lie between its quantiles at these probabilities; the reported
+percentiles are among these, and they are dense in the tail, which service times depend on most."""
 _SLACK = 1e-12
 """Relative; keeps rounding of a cumulative weight from passing a probability it equals."""
 

@@ -27,8 +27,8 @@ class RawFile:
             InputError: if the local file has another hash, or there is none and the download
                 fails.
         """
-        local = Path(os.environ.get("SPLITMODEL_DATA") or "") / self.name
-        if os.environ.get("SPLITMODEL_DATA") and local.is_file():
+        folder = os.environ.get("SPLITMODEL_DATA")
+        if folder and (local := Path(folder, self.name)).is_file():
             found = pooch.file_hash(str(local))
             if found != self.sha256:
                 raise InputError(f"{local}: its SHA-256 is {found}, not {self.sha256}")
@@ -45,7 +45,10 @@ class RawFile:
         return Path(cached)
 
 
-_AZURE = "https://raw.githubusercontent.com/Azure/AzurePublicDataset/b469a113cedc/data"
+_AZURE = (
+    "https://raw.githubusercontent.com/Azure/AzurePublicDataset/"
+    "b469a113cedca53ddc3bdea71a143dc4b7d8700c/data"
+)
 
 AZURE_TRACES = {
     "conv": RawFile(

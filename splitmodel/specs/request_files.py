@@ -50,7 +50,7 @@ def read_requests(path: str | Path) -> Requests:
 def _read_columns(path: Path) -> dict[str, list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.reader(line for line in lines if not line.startswith("#"))
+            table = csv.reader((line for line in lines if not line.startswith("#")), strict=True)
             rows = [row for row in table if row]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise InputError(f"{path}: cannot be read as CSV: {problem}") from problem

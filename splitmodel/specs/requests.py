@@ -86,22 +86,18 @@ class Requests:
         return self.prompt_tokens[rows], self.output_tokens[others]
 
 
-def _number(value: Any) -> float:
-    return float(value)
-
-
 def read_column(
-    field: str, values: Any, *, low: float, parse: Callable[[Any], float] = _number
+    field: str, values: Any, *, low: float, parse: Callable[[Any], float] = float
 ) -> Float[ndarray, " rows"]:
     """Column of numbers, all finite and at least `low`.
 
     Raises:
         InputError: naming field, row and value.
     """
-    entries = list(values) if np.ndim(values) == 1 else []
-    if not entries:
+    entries = np.asarray(values, dtype=object)
+    if entries.ndim != 1 or not entries.size:
         raise InputError(f"{field}: needs a column of numbers with at least one row")
-    column = np.array([_parsed(entry, parse) for entry in entries])
+    column = np.array([_parsed(entry, parse) for entry in entries.tolist()])
     bad = np.flatnonzero(~(np.isfinite(column) & (column >= low)))
     if bad.size:
         row = int(bad[0])

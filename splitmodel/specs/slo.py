@@ -2,68 +2,72 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Float
 
-from splitmodel.errors import check_range, unknown_name
+from splitmodel.errors import InputError, check_range, unknown_name
 from splitmodel.specs.entry import Entry
 from splitmodel.specs.files import read_file
 from splitmodel.specs.host_only import HostOnly
 from splitmodel.units import Scalar
+from splitmodel.variables import PERCENTILES
 
-PERCENTILES = (50, 90, 99)
-"""Percentiles over requests on which limits are set and which results give."""
 METRICS = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
 """Metrics on which limits are set."""
-
-
-def _limits(metric: str):
-    """Field of one metric: a mapping of percentile to limit becomes an array, inf for no limit."""
-
-    def convert(limits: Any) -> Any:
-        if not isinstance(limits, Mapping):
-            return limits
-        for percentile in limits:
-            if percentile not in PERCENTILES:
-                raise unknown_name(metric, str(percentile), map(str, PERCENTILES))
-        return np.array(
-            [
-                float(check_range(f"{metric}[{p}]", limits[p])) if p in limits else np.inf
-                for p in PERCENTILES
-            ]
-        )
-
-    return eqx.field(converter=convert, default_factory=dict)
-
-
-def _label(name: str | HostOnly[str]) -> HostOnly[str]:
-    return name if isinstance(name, HostOnly) else HostOnly(name)
+Limits = Mapping[int, float | int] | None
+"""Limit by percentile."""
 
 
 class SLO(eqx.Module):
     """Limits that must all hold, strictly: a percentile equal to its limit fails.
 
-    Every metric takes a mapping of percentile (50, 90, 99) to limit and is kept as an array of
-    shape [3] with inf for no limit, so that all SLOs share one structure:
+    Each metric is an array of shape [3] over `PERCENTILES`, inf for no limit, so that all SLOs
+    share one structure. Given as mappings of percentile to limit:
 
         SLO(ttft_s={99: 0.5}, tbt_slowdown={50: 1.25, 90: 1.5, 99: 5}, reference="DGX-A100")
     """
 
-    ttft_s: Scalar = _limits("ttft_s")
+    ttft_s: Scalar
     """Time to the first token [s]."""
-    tbt_s: Scalar = _limits("tbt_s")
+    tbt_s: Scalar
     """Time between tokens, mean over a request [s]."""
-    e2e_s: Scalar = _limits("e2e_s")
+    e2e_s: Scalar
     """Time to the last token [s]."""
-    ttft_slowdown: Scalar = _limits("ttft_slowdown")
-    tbt_slowdown: Scalar = _limits("tbt_slowdown")
-    e2e_slowdown: Scalar = _limits("e2e_slowdown")
-    reference: HostOnly[str] = eqx.field(static=True, converter=_label, default="DGX-A100")
+    ttft_slowdown: Scalar
+    tbt_slowdown: Scalar
+    e2e_slowdown: Scalar
+    reference: HostOnly[str] = eqx.field(static=True)
     """Machine on which the same request alone is the slowdowns' denominator."""
+
+    def __init__(
+        self,
+        *,
+        ttft_s: Limits = None,
+        tbt_s: Limits = None,
+        e2e_s: Limits = None,
+        ttft_slowdown: Limits = None,
+        tbt_slowdown: Limits = None,
+        e2e_slowdown: Limits = None,
+        reference: str = "DGX-A100",
+    ):
+        """Limits by percentile, 50, 90 or 99, positive and finite.
+
+        Raises:
+            InputError: for another percentile or limit.
+        """
+        self.ttft_s = _limits("ttft_s", ttft_s)
+        self.tbt_s = _limits("tbt_s", tbt_s)
+        self.e2e_s = _limits("e2e_s", e2e_s)
+        self.ttft_slowdown = _limits("ttft_slowdown", ttft_slowdown)
+        self.tbt_slowdown = _limits("tbt_slowdown", tbt_slowdown)
+        self.e2e_slowdown = _limits("e2e_slowdown", e2e_slowdown)
+        self.reference = HostOnly(reference)
 
     @classmethod
     def splitwise(cls) -> SLO:
@@ -94,7 +98,7 @@ class SLO(eqx.Module):
 
     def to_toml(self) -> str:
         """Text of a TOML file with these limits."""
-        lines = [f'reference = "{self.reference.value}"']
+        lines = [f"reference = {json.dumps(self.reference.value)}"]
         for metric in METRICS:
             limits = zip(PERCENTILES, getattr(self, metric).tolist(), strict=True)
             if limited := [f"{p} = {limit!r}" for p, limit in limits if np.isfinite(limit)]:
@@ -123,3 +127,15 @@ def _read_limits(table: Entry) -> dict[int, float]:
     limits = {p: table.number(str(p)) for p in PERCENTILES if str(p) in table}
     table.refuse_unknown()
     return limits
+
+
+def _limits(metric: str, limits: Any) -> Float[np.ndarray, " percentiles"]:
+    """Limits in the order of `PERCENTILES`, inf where there is none."""
+    limits = {} if limits is None else limits
+    if not isinstance(limits, Mapping):
+        raise InputError(f"{metric}: {limits!r} is not a mapping of percentile to limit")
+    for percentile, limit in limits.items():
+        if percentile not in PERCENTILES:
+            raise unknown_name(f"{metric}: percentile", str(percentile), map(str, PERCENTILES))
+        check_range(f"{metric}[{percentile}]", limit)
+    return np.array([limits.get(each, np.inf) for each in PERCENTILES], dtype=np.float64)

@@ -46,13 +46,13 @@ class Workload(eqx.Module):
 
     @classmethod
     def azure(
-        cls, service: str, rate_rps: Any, *, independent: bool = False, raw: bool = False
+        cls, service: str, rate_rps: Any = None, *, independent: bool = False, raw: bool = False
     ) -> Workload:
         """One of the two production services of Azure of November 2023.
 
         Args:
             service: "conv" (conversation) or "code" (coding).
-            rate_rps: arrival rate [requests/s].
+            rate_rps: arrival rate [requests/s]; may be left out for the raw trace, which has one.
             independent: draw prompt and output sizes independently of each other, as the authors'
                 generator does.
             raw: read the published trace, from `SPLITMODEL_DATA` or by download, instead of the
@@ -144,6 +144,7 @@ class Workload(eqx.Module):
             raise InputError("rate_rps: must be given, there are no arrivals to take it from")
         if independent:
             requests = replace(requests, independent=True)
+            label = f"{label}, independent"
         return cls(
             _checked_rate(rate_rps),
             **quadrature(requests)._asdict(),
