@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from splitmodel.cluster.sizes import Sizes
 from splitmodel.iteration.instance import Instance, make_instance
@@ -44,10 +47,24 @@ class Case(eqx.Module):
         """Time of one iteration [s]."""
         return _iteration_s(self.timing, batch, self.model, instance)
 
+    def times_s(self, instance: Instance, *batches: Batch) -> list[Scalar]:
+        """Times of several iterations [s], each in its batch's shape: compiled once for all."""
+        arrays = [jax.tree.map(jnp.asarray, batch) for batch in batches]
+        joined = jax.tree.map(
+            lambda *leaves: jnp.concatenate(list(map(jnp.ravel, leaves))), *arrays
+        )
+        shapes = [batch.prefill_tokens.shape for batch in arrays]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        parts = jnp.split(self.iteration_s(joined, instance), ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def decoding(self, requests: Scalar) -> Batch:
+        """A decode iteration of `requests` typical requests."""
+        return decode_batch(requests, jnp.ones_like(requests) * self.sizes.decode_context_tokens)
+
     def step_s(self, requests: Scalar, instance: Instance) -> Scalar:
         """Time of a decode iteration of `requests` typical requests [s]."""
-        context = jnp.ones_like(requests) * self.sizes.decode_context_tokens
-        return self.iteration_s(decode_batch(requests, context), instance)
+        return self.iteration_s(self.decoding(requests), instance)
 
     def batch_limit(self, instance: Instance) -> Scalar:
         """Requests that can decode together in one batch of an instance, at least 1e-3.

@@ -6,7 +6,12 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
-from splitmodel.cluster.prompt_service import PromptService, packed_prefill_s, prompt_service
+from splitmodel.cluster.prompt_service import (
+    PromptService,
+    packing,
+    prompt_iterations,
+    prompt_service,
+)
 from splitmodel.iteration.instance import Instance
 from splitmodel.units import Scalar
 
@@ -25,12 +30,15 @@ class Costs(eqx.Module):
 
 def costs(case: Case, instance: Instance) -> Costs:
     """Costs of a case's requests on an instance."""
-    service = prompt_service(case, instance)
     most = case.batch_limit(instance)
-    decode_s = case.sizes.mean_steps * case.step_s(most, instance) / most
+    packed = packing(case)
+    prompts_s, full_s, step_s = case.times_s(
+        instance, prompt_iterations(case), packed.iteration, case.decoding(most)
+    )
+    service = prompt_service(case, prompts_s)
     return Costs(
         service=service,
-        packed_s=packed_prefill_s(case, service, instance),
+        packed_s=packed.per_prompt_s(service, full_s, case.sizes.prompt_weight),
         most=most,
-        decode_s=jnp.maximum(decode_s, 1e-9),
+        decode_s=jnp.maximum(case.sizes.mean_steps * step_s / most, 1e-9),
     )

@@ -59,7 +59,7 @@ def mean_power_w(case: Case, flow: Flow) -> Scalar:
 
     def pool_w(pool: Pool, share: Scalar, busy: Scalar) -> Scalar:
         instance = case.instance(pool)
-        prefill_s, decode_s = (case.iteration_s(batch, instance) for batch in (prefill, decode))
+        prefill_s, decode_s = case.times_s(instance, prefill, decode)
         busy_share = share * prefill_share(prefill, case.model, instance, prefill_s) + (
             1.0 - share
         ) * decode_share(decode, case.model, instance, decode_s)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
-from splitmodel.cluster.prompt_service import PromptService, prompt_service
+from splitmodel.cluster.prompt_service import PromptService, prompt_iterations, prompt_service
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
 from splitmodel.units import Scalar
@@ -74,12 +73,9 @@ def interruptions(case: Case, instance: Instance, most: Scalar, mixes: Scalar) -
         fits = tokens + 1.0 <= case.cluster.max_batch_tokens
         return jnp.where(mixes & fits, 1.0, 0.0)
 
-    tabulated = jax.vmap(lambda company: prompt_service(case, instance, company))(
-        jnp.stack([jnp.zeros_like(most), jnp.ones_like(most), most])
-    )
-    lone, with_one, with_most = (
-        jax.tree.map(lambda leaf, k=k: leaf[k], tabulated) for k in range(3)
-    )
+    company = (jnp.zeros_like(most), jnp.ones_like(most), most)
+    times_s = case.times_s(instance, *(prompt_iterations(case, decodes) for decodes in company))
+    lone, with_one, with_most = (prompt_service(case, each) for each in times_s)
     return Interruptions(
         lone=lone,
         with_one=with_one,

@@ -94,11 +94,11 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
     Both at the prompt cells' edges, shape [cells+1].
     """
     edges = case.load.prompt_edges_tokens
-    prefill_s = case.iteration_s(prefill_batch(edges), reference)
     ones = jnp.ones_like(edges)
     # The authors' simulator reads the decode curve at x = prompt tokens.
     requests = edges if case.semantics.reference_decode_at_prompt else ones
-    return prefill_s, case.iteration_s(decode_batch(requests, edges), reference)
+    prefill_s, step_s = case.times_s(reference, prefill_batch(edges), decode_batch(requests, edges))
+    return prefill_s, step_s
 
 
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:

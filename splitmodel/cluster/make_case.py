@@ -5,9 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from splitmodel.cluster.baseline import baseline_flow
 from splitmodel.cluster.case import Case
+from splitmodel.cluster.continuous_batching import continuous_flow
 from splitmodel.cluster.flow import Flow
+from splitmodel.cluster.request_batching import request_flow
 from splitmodel.cluster.sizes import sizes_of
 from splitmodel.cluster.splitwise import splitwise_flow
 from splitmodel.iteration.choose import check_stack, choose_timing
@@ -15,7 +16,7 @@ from splitmodel.iteration.instance import Instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
-from splitmodel.specs.cluster import Cluster, Pool
+from splitmodel.specs.cluster import BATCHINGS, Cluster, Pool
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.semantics import Semantics, resolve_semantics
@@ -57,11 +58,14 @@ def make_case(
 
 
 def flow_of(case: Case) -> Flow:
-    """Flow of requests through a Splitwise cluster or a baseline.
+    """Flow of requests through the cluster, by its kind.
 
     A real branch, not a selection, wherever all configurations of a batch are of one kind.
     """
-    return jax.lax.cond(case.cluster.splits_phases > 0.0, splitwise_flow, baseline_flow, case)
+    by_request = case.cluster.batching == float(BATCHINGS.index("request"))
+    baseline = jnp.where(by_request, 2, 1)
+    kind = jnp.where(case.cluster.splits_phases > 0.0, 0, baseline)
+    return jax.lax.switch(kind, (splitwise_flow, continuous_flow, request_flow), case)
 
 
 def _whole_machine(machine: Machine) -> Pool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,8 +17,8 @@ from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
-from splitmodel.roofline.batch import decode_batch, prefill_batch
-from splitmodel.specs.cluster import Cluster
+from splitmodel.roofline.batch import Batch, prefill_batch
+from splitmodel.specs.cluster import Cluster, Pool
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
 from splitmodel.specs.slo import SLO
@@ -157,16 +159,16 @@ def _attainment(spread: Latencies, limits: SLO) -> Scalar:
 def _bounds(case: Case, flow: Flow) -> Scalar:
     """What limits a typical prefill and decode iteration, by roofline whatever the timing."""
     own = case.cluster.mixed.machines > 0.0
-    pools = [
-        jax.tree.map(lambda mixed, one: jnp.where(own, mixed, one), case.cluster.mixed, pool)
-        for pool in (case.cluster.prompt, case.cluster.token)
-    ]
-    batches = (
-        prefill_batch(case.sizes.mean_prompt_tokens),
-        decode_batch(flow.batch, case.sizes.decode_context_tokens),
-    )
-    codes = [
-        bound(Roofline().resources_s(batch, case.model, case.instance(pool)))
-        for batch, pool in zip(batches, pools, strict=True)
-    ]
-    return jnp.stack(codes).astype(float)
+
+    def phase_bound(pool: Pool, batch: Batch) -> Scalar:
+        serving = jax.tree.map(
+            lambda one, mixed: jnp.where(own, mixed, one), pool, case.cluster.mixed
+        )
+        return bound(Roofline().resources_s(batch, case.model, case.instance(serving)))
+
+    def both(*trees: Any) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+    pools = both(case.cluster.prompt, case.cluster.token)
+    batches = both(prefill_batch(case.sizes.mean_prompt_tokens), case.decoding(flow.batch))
+    return jax.vmap(phase_bound)(pools, batches).astype(float)

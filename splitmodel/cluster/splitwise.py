@@ -17,7 +17,7 @@ from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, UNPOOLED, Flow
 from splitmodel.iteration.transfer import visible_transfer_s
-from splitmodel.queueing.batch_level import batch_level
+from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.bounded_wait import bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
@@ -60,8 +60,7 @@ def splitwise_flow(case: Case) -> Flow:
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
     batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
-    iteration_s = case.step_s(batch, token)
-    deviation_s = case.step_s(batch + jnp.sqrt(batch), token) - iteration_s
+    iteration_s, more_s = case.step_s(batch + jnp.stack([0.0 * batch, spread(batch)]), token)
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / token_rps, FULLEST)
     empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
@@ -108,7 +107,7 @@ def splitwise_flow(case: Case) -> Flow:
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfer_s,
         step_s=iteration_s,
-        step_variance_s2=deviation_s**2 + moved * (1.0 - moved) * moved_stall_s**2,
+        step_variance_s2=(more_s - iteration_s) ** 2 + moved * (1.0 - moved) * moved_stall_s**2,
         stall_mean_s=stall_s + moved * moved_stall_s,
         stall_variance_s2=visits_rps * (iteration_s + stall_s) * on_token.service.second_s2,
         token_wait_mean_s=jnp.where(mixes, 0.0, place_s),

@@ -34,3 +34,8 @@ def batch_level(
 
     most = jnp.asarray(most)
     return bracketed_root(excess, jnp.zeros_like(most), most, _ITERATIONS)
+
+
+def spread(batch: Scalar) -> Scalar:
+    """Standard deviation of the number of requests that decode together: that of a Poisson."""
+    return jnp.sqrt(jnp.maximum(batch, 1e-12))

@@ -9,6 +9,7 @@ References:
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.roofline.operations import Operation
@@ -44,35 +45,50 @@ def gpu_seconds(
         tensor_parallel: size of the all-reduce group.
         clock: share of full clock left by a power cap; slows compute, not HBM or links.
     """
+    zero = jnp.zeros_like(listed[0].rows)
+    spent = GpuSeconds(zero, zero, zero, zero)
+    for op in _by_kind(listed):
+        each = jax.vmap(lambda one: operation_seconds(one, gpu, tensor_parallel, clock))(op)
+        spent = jax.tree.map(lambda sofar, more: sofar + jnp.sum(more, axis=0), spent, each)
+    return spent
+
+
+def _by_kind(listed: list[Operation]) -> list[Operation]:
+    """Operations of one kind as one, along a new first axis: one formula for all of them."""
+    kinds = dict.fromkeys(op.kind for op in listed)
+    alike = ([op for op in listed if op.kind == kind] for kind in kinds)
+
+    def stack(*leaves: Scalar) -> Scalar:
+        return jnp.stack([leaf * jnp.ones_like(listed[0].rows) for leaf in leaves])
+
+    return [jax.tree.map(stack, *ops) for ops in alike]
+
+
+def operation_seconds(
+    op: Operation, gpu: Gpu, tensor_parallel: Scalar, clock: Scalar
+) -> GpuSeconds:
+    """Time of one operation [s]; arguments as in `gpu_seconds`."""
     fit = gpu.efficiency
-    hbm_bytes_per_s = gpu.hbm_bytes_per_s * fit.hbm
-    total_s = compute_s = hbm_s = collective_s = jnp.zeros_like(listed[0].rows)
-    for op in listed:
-        flop_per_s = gpu.flop_per_s * clock * rate_of_type(op.element_bytes)
-        if op.kind == "gemm":
-            # m/(m + m_h): few rows leave part of a tile idle. A row count of zero is no work;
-            # the floor keeps its logarithm, and so the gradient, finite.
-            rows = jnp.maximum(op.rows, 1e-3)
-            seconds = op.flop / (fit.gemm_compute * flop_per_s) * (1.0 + fit.gemm_half_rows / rows)
-            moved_s = op.hbm_bytes / hbm_bytes_per_s
-            joined = p_norm(jnp.maximum(seconds, 1e-12), moved_s, fit.gemm_norm)
-            busy = op.rows > 0.0
-            total_s += jnp.where(busy, joined, 0.0)
-            compute_s += jnp.where(busy, seconds, 0.0)
-            hbm_s += jnp.where(busy, moved_s, 0.0)
-        elif op.kind == "prefill_attention":
-            seconds = op.flop / (fit.attention_compute * flop_per_s)
-            total_s, compute_s = total_s + seconds, compute_s + seconds
-        elif op.kind == "decode_attention":
-            seconds = op.hbm_bytes / (fit.attention_hbm * gpu.hbm_bytes_per_s)
-            total_s, hbm_s = total_s + seconds, hbm_s + seconds
-        elif op.kind == "elementwise":
-            seconds = op.hbm_bytes / hbm_bytes_per_s
-            total_s, hbm_s = total_s + seconds, hbm_s + seconds
-        else:
-            seconds = link_seconds(op, gpu, tensor_parallel)
-            total_s, collective_s = total_s + seconds, collective_s + seconds
-    return GpuSeconds(total_s, compute_s, hbm_s, collective_s)
+    zero = jnp.zeros_like(op.rows)
+    flop_per_s = gpu.flop_per_s * clock * rate_of_type(op.element_bytes)
+    if op.kind == "gemm":
+        # m/(m + m_h): few rows leave part of a tile idle. A row count of zero is no work; the
+        # floor keeps its logarithm, and so the gradient, finite.
+        rows = jnp.maximum(op.rows, 1e-3)
+        compute_s = op.flop / (fit.gemm_compute * flop_per_s) * (1.0 + fit.gemm_half_rows / rows)
+        hbm_s = op.hbm_bytes / (fit.hbm * gpu.hbm_bytes_per_s)
+        total_s = p_norm(jnp.maximum(compute_s, 1e-12), hbm_s, fit.gemm_norm)
+        busy = jnp.where(op.rows > 0.0, 1.0, 0.0)
+        return GpuSeconds(total_s * busy, compute_s * busy, hbm_s * busy, zero)
+    if op.kind == "prefill_attention":
+        compute_s = op.flop / (fit.attention_compute * flop_per_s)
+        return GpuSeconds(compute_s, compute_s, zero, zero)
+    if op.kind in ("decode_attention", "elementwise"):
+        reached = fit.hbm if op.kind == "elementwise" else fit.attention_hbm
+        hbm_s = op.hbm_bytes / (reached * gpu.hbm_bytes_per_s)
+        return GpuSeconds(hbm_s, zero, hbm_s, zero)
+    link_s = link_seconds(op, gpu, tensor_parallel)
+    return GpuSeconds(link_s, zero, zero, link_s)
 
 
 def rate_of_type(element_bytes: Scalar) -> Scalar:
