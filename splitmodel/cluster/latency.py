@@ -20,14 +20,13 @@ from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import delay_from_moments
 from splitmodel.queueing.percentile import Requests
 from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.slo import METRICS
 from splitmodel.units import Scalar
 
 PROMPT_GROUPS = 8
 """Prompt cells are joined to this many groups where the output size matters too."""
 
 
-METRICS = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
-"""Names of the latency metrics, as in the nomenclature."""
 METRICS_BY_SIZE = ("tbt_s", "e2e_s", "tbt_slowdown", "e2e_slowdown")
 """Those that depend on both prompt and output size."""
 
@@ -135,9 +134,10 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     # Numerator and divisor of TBT both grow with the output, hence at the same end of a cell.
     tbt = _Span(second.low - decode.middle + decode.low, second.high - decode.middle + decode.high)
     e2e = _join(_Span(prefill.low + transfer.low, prefill.high + transfer.high), decode)
-    # A request with one output token has no TBT.
-    has_steps = jnp.where(steps.high > 0.0, weight, 0.0)
-    has_steps = has_steps / jnp.maximum(jnp.sum(has_steps), 1e-6)
+    # A request with one output token has no TBT; where all are such, transfer alone stands there.
+    several = jnp.where(steps.high > 0.0, weight, 0.0)
+    share = jnp.sum(several)
+    has_steps = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), weight)
 
     step_ref = reference_step.middle
     reference_e2e = _join(reference_prefill, _Span(steps.low * step_ref, steps.high * step_ref))

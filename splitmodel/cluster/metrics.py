@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.economics import economics
 from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.latency import METRICS, Latencies, latencies, reference_times_s
+from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
@@ -21,7 +21,7 @@ from splitmodel.roofline.batch import Batch, prefill_batch
 from splitmodel.specs.cluster import Cluster, Pool
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
-from splitmodel.specs.slo import SLO
+from splitmodel.specs.slo import METRICS, SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar

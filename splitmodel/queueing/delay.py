@@ -26,13 +26,8 @@ class Delay(eqx.Module):
     chance: Scalar
     scale_s: Scalar
 
-    def tail(self, t_s: Scalar) -> Scalar:
-        """P(delay > t)."""
-        beyond = jnp.maximum(t_s - self.shift_s, 0.0)
-        return jnp.where(t_s < self.shift_s, 1.0, self.chance * jnp.exp(-beyond / self.scale_s))
-
     def integrated_tail_s(self, t_s: Scalar) -> Scalar:
-        """An antiderivative of `tail`, zero at the shift [s]."""
+        """An antiderivative of P(delay > t), zero at the shift [s]."""
         beyond = jnp.maximum(t_s - self.shift_s, 0.0)
         before = jnp.minimum(t_s - self.shift_s, 0.0)
         return before - self.chance * self.scale_s * jnp.expm1(-beyond / self.scale_s)

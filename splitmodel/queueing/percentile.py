@@ -15,10 +15,12 @@ import numpy as np
 from splitmodel.queueing.delay import Delay
 from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
+from splitmodel.variables import PERCENTILES
 
-PERCENTILES = (50, 90, 99)
 _EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
-_ITERATIONS = 10
+_ITERATIONS = 12
+_BLUR = 4e-3
+"""Least relative width of a cell."""
 
 
 class Requests(eqx.Module):
@@ -41,26 +43,26 @@ class Requests(eqx.Module):
         """Share of requests whose metric exceeds the scalar `value`."""
         low_s = value * self.reference_low - self.fixed_low_s
         high_s = value * self.reference_high - self.fixed_high_s
-        span_s = high_s - low_s
-        # Below this span the difference quotient would be rounding; the midpoint is then exact.
-        least_s = 2e-3 * (jnp.abs(low_s) + jnp.abs(high_s)) + 2e-2 * self.delay.scale_s
-        wide = jnp.abs(span_s) > least_s
-        quotient = (
-            self.delay.integrated_tail_s(high_s) - self.delay.integrated_tail_s(low_s)
-        ) / jnp.where(wide, span_s, 1.0)
-        exceeding = jnp.where(wide, quotient, self.delay.tail(0.5 * (low_s + high_s)))
+        # A cell without width would make the share jump, and percentiles with it.
+        blur_s = _BLUR * 0.5 * (self.fixed_low_s + self.fixed_high_s) + 1e-9
+        half_s = 0.5 * jnp.sqrt((high_s - low_s) ** 2 + blur_s**2)
+        middle_s = 0.5 * (low_s + high_s)
+        exceeding = (
+            self.delay.integrated_tail_s(middle_s + half_s)
+            - self.delay.integrated_tail_s(middle_s - half_s)
+        ) / (2.0 * half_s)
         return jnp.sum(self.weight * exceeding)
 
     def percentiles(self) -> jax.Array:
         """The metric at PERCENTILES, shape [3]."""
         exceeded = jnp.asarray(np.array(_EXCEEDED), dtype=float)
         low, high = jax.vmap(self._bracket, out_axes=(None, 0))(exceeded)
-        log_exceeded = jnp.log(exceeded)
 
         def excess(values: jax.Array) -> jax.Array:
             tails = jax.vmap(self.tail)(values)
-            # Logarithms make the exponential tail linear, on which regula falsi is exact.
-            return jnp.log(jnp.maximum(tails, 1e-30)) - log_exceeded
+            # Logarithms make the exponential tail linear, on which regula falsi is exact; the
+            # floor keeps the far side of a steep step from outweighing the near one.
+            return jnp.log(jnp.maximum(tails / exceeded, 1e-3))
 
         return bracketed_root(excess, low * jnp.ones_like(high), high, _ITERATIONS)
 
@@ -77,4 +79,4 @@ class Requests(eqx.Module):
         latest = [
             jnp.max((fixed + delay_s) / ref, where=occupied, initial=0.0) for fixed, ref in ends
         ]
-        return jnp.minimum(*earliest), jnp.maximum(*latest)
+        return (1.0 - _BLUR) * jnp.minimum(*earliest), (1.0 + _BLUR) * jnp.maximum(*latest)
