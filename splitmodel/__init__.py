@@ -11,11 +11,14 @@ from splitmodel.specs.hardware import Machine
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
+from splitmodel.sweep.design_space import DesignSpace
+from splitmodel.sweep.run import sweep
 
 __all__ = [
     "SLO",
     "Bound",
     "Cluster",
+    "DesignSpace",
     "InputError",
     "Machine",
     "Metrics",
@@ -28,5 +31,6 @@ __all__ = [
     "machine_names",
     "metrics",
     "model_names",
+    "sweep",
     "transformer",
 ]

@@ -12,7 +12,7 @@ import xarray as xr
 from splitmodel.cluster.metrics import Metrics, metrics
 from splitmodel.errors import InputError, check_choice
 from splitmodel.iteration.choose import check_stack, choose_timing
-from splitmodel.iteration.estimate import check_hosted, unprofiled
+from splitmodel.iteration.estimate import check_heads, check_hosted, unprofiled
 from splitmodel.iteration.instance import Instance, make_instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.results import dataset
@@ -133,10 +133,12 @@ def prepare(
     stack: str | None,
     reference: str | Machine | None,
     tier: str,
+    must_serve: bool = True,
 ) -> Question:
     """Check everything that can be checked before any work.
 
-    Of `clusters` one of each kind of hardware is enough; the rest is as in `evaluate`.
+    Of `clusters` one of each kind of hardware is enough; unless they `must_serve`, a machine that
+    cannot hold the model, or has no profile, is left to the status. The rest is as in `evaluate`.
     """
     check_choice("tier", tier, TIERS)
     check_stack(stack)
@@ -153,7 +155,10 @@ def prepare(
     for cluster in clusters:
         for pool in cluster.pools:
             if pool.machines > 0.0:
-                _check_pool(question, pool)
+                if must_serve:
+                    _check_pool(question, pool)
+                else:
+                    check_heads(spec, pool.tensor_parallel)
     _check_reference(question, explicit=reference is not None)
     return question
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from splitmodel.errors import InputError
 from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
 
 
@@ -41,3 +45,29 @@ def dataset(
         coords={**(coords or {}), **labels},
         attrs={"splitmodel_version": version("splitmodel"), **(attrs or {})},
     )
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise InputError unless a file can be written there; call it before long work."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file to write")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be written: {problem.strerror}") from problem
+
+
+def save(results: xr.Dataset, path: str | Path) -> None:
+    """Write a Dataset to a NetCDF file, which appears there only when it is complete.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    check_writable(path)
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        unfinished = Path(folder) / path.name
+        results.to_netcdf(unfinished, engine="h5netcdf")
+        os.replace(unfinished, path)

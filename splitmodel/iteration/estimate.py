@@ -20,7 +20,7 @@ from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.semantics import Semantics, resolve_semantics
 from splitmodel.specs.transformer import Transformer
-from splitmodel.units import Scalar
+from splitmodel.units import Flag, Scalar
 
 PHASES = ("prefill", "decode", "mixed")
 
@@ -105,7 +105,7 @@ def _times_s(
 ) -> tuple[jax.Array, jax.Array]:
     """Times of many iterations [s] and whether the timing knows them, shape [iterations]."""
 
-    def one(given: dict[str, Scalar]) -> tuple[Scalar, Scalar]:
+    def one(given: dict[str, Scalar]) -> tuple[Scalar, Flag]:
         instance = _instance(given, model, machine, stack)
         return (
             timing.iteration_s(_batch(phase, given), model, instance),
@@ -137,15 +137,20 @@ def _batch(phase: str, given: dict[str, Scalar]) -> Batch:
     return mixed_batch(prefill_batch(given["prompt_tokens"], given["prompts"]), decode)
 
 
-def check_hosted(model: Transformer, instance: Instance, semantics: Semantics) -> None:
-    """Raise InputError, with what would help, where an instance cannot hold the model."""
-    label = instance.machine.label.value
-    heads, parts = np.asarray(model.heads), np.asarray(instance.tensor_parallel)
+def check_heads(model: Transformer, tensor_parallel: Scalar) -> None:
+    """Raise InputError where the GPUs that share a layer cannot share its query heads evenly."""
+    heads, parts = np.asarray(model.heads), np.asarray(tensor_parallel)
     if (np.mod(heads, parts) != 0).any():
         raise InputError(
             f"tensor_parallel: {parts.max():g} does not divide the {heads:g} query heads of "
             f"{model.label.value}"
         )
+
+
+def check_hosted(model: Transformer, instance: Instance, semantics: Semantics) -> None:
+    """Raise InputError, with what would help, where an instance cannot hold the model."""
+    check_heads(model, instance.tensor_parallel)
+    label = instance.machine.label.value
     needed, gpus = np.asarray(instance.gpus), np.asarray(instance.machine.gpus)
     if (needed > gpus).any():
         raise InputError(

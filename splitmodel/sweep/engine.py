@@ -40,6 +40,16 @@ class Rows(NamedTuple):
     rate_rps: np.ndarray
     """Arrival rate [requests/s]."""
 
+    @property
+    def machines(self) -> np.ndarray:
+        """Machines in all pools."""
+        return self.prompt + self.token + self.mixed
+
+    def of(self, cluster: Cluster) -> Cluster:
+        """The cluster with these counts."""
+        counts = (self.prompt, self.token, self.mixed)
+        return eqx.tree_at(lambda tree: [pool.machines for pool in tree.pools], cluster, counts)
+
 
 class Group(NamedTuple):
     """A kind of hardware with its configurations; the cluster's own counts play no role."""
@@ -101,11 +111,7 @@ def _compiled(
     function: Callable[[Cluster, Workload], Any], cluster: Cluster, load: Workload, rows: Rows
 ) -> Any:
     def one(row: Rows) -> Any:
-        counts = (row.prompt, row.token, row.mixed)
-        return function(
-            eqx.tree_at(lambda tree: [pool.machines for pool in tree.pools], cluster, counts),
-            eqx.tree_at(lambda tree: tree.rate_rps, load, row.rate_rps),
-        )
+        return function(row.of(cluster), load.with_rate(row.rate_rps))
 
     return jax.vmap(one)(rows)
 
@@ -122,5 +128,5 @@ def _chunks(groups: Sequence[Group]) -> Iterator[_Chunk]:
 def _check(rows: Rows) -> None:
     for name in ("prompt", "token", "mixed"):
         check_range(name, getattr(rows, name), open_low=False)
-    check_range("machines", rows.prompt + rows.token + rows.mixed)
+    check_range("machines", rows.machines)
     check_range("rate_rps", rows.rate_rps)
