@@ -7,6 +7,7 @@ from splitmodel.evaluate import evaluate
 from splitmodel.iteration.estimate import iteration_time
 from splitmodel.specs.catalogue import machine, machine_names, model_names, transformer
 from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.design import DESIGN_NAMES, cluster_of
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
@@ -15,6 +16,7 @@ from splitmodel.sweep.design_space import DesignSpace
 from splitmodel.sweep.run import sweep
 
 __all__ = [
+    "DESIGN_NAMES",
     "SLO",
     "Bound",
     "Cluster",
@@ -25,6 +27,7 @@ __all__ = [
     "Status",
     "Transformer",
     "Workload",
+    "cluster_of",
     "evaluate",
     "iteration_time",
     "machine",

@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook
 
 # Shapes and types of every annotated call are checked, in tests only; the hook must be in place
 # before anything imports the package.
-install_import_hook("splitmodel", "beartype.beartype")
+install_import_hook("splitmodel", "type_checker.checked")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -7,10 +7,11 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from cyclopts import App
 
 import splitmodel as sm
-from splitmodel.cli import main, plugins
+from splitmodel.cli import main, plugins, sweep
 
 HA = "--design HA --prompt 25 --token 26"
 LOAD = "--workload conv --rate 70 --model bloom-176b"
@@ -74,7 +75,10 @@ def test_infinities_are_null_in_json(run):
     [
         ("--design baseline-A100 --machines 70 --batching continuous", 70),
         ("--design baseline-DGX-H200 --machines 10", 10),
-        ("--prompt DGX-H100:3 --token DGX-A100:4 --no-mixed-pool --kv-transfer layerwise", 7),
+        (
+            "--design DGX-H100+DGX-A100 --prompt 3 --token 4 --no-mixed-pool --kv-transfer none",
+            7,
+        ),
     ],
 )
 def test_clusters_of_every_kind(run, cluster, machines):
@@ -116,13 +120,26 @@ def test_files_of_one_s_own(run, tmp_path):
     slo.write_text("[ttft_s]\n99 = 60.0\n")
     printed = json.loads(
         run(
-            f"evaluate --prompt {machine}:2 --token {machine}#M:3 --workload {requests} "
-            f"--model {model} --slo {slo} --json"
+            f"evaluate --design {machine}+{machine}#M --prompt 2 --token 3 "
+            f"--workload {requests} --model {model} --slo {slo} --json"
         )
     )
     assert printed["cost_usd_per_hour"] == 50.0
     assert printed["throughput_rps"] == 1.0
     assert printed["slo_met"] == 1
+
+
+def test_sweep_writes_what_python_returns(run, tmp_path):
+    spec, out = tmp_path / "spec.toml", tmp_path / "out.nc"
+    example = run("sweep --example")
+    spec.write_text(example.replace("step = 5", "step = 30"))
+    summary = json.loads(run(f"sweep {spec} --out {out} --json"))
+    with xr.open_dataset(out, engine="h5netcdf") as written:
+        assert summary["configurations"] == written.sizes["config"] > 50
+        assert summary["slo_met"] == written["slo_met"].sum()
+        assert summary["status_ok"] == (written["status"] == sm.Status.OK).sum()
+        assert set(written["design"].values) == {*sm.DESIGN_NAMES}
+    assert "slo_met" in run(f"sweep {spec} --out {out}")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +171,10 @@ def test_list(run, what, name):
         # Counts and rates.
         (f"evaluate --design HA --prompt 0 --token 26 {LOAD}", "prompt: 0 is outside"),
         (f"evaluate --design baseline-A100 --machines -3 {LOAD}", "machines: -3 is outside"),
-        (f"evaluate --design HA --prompt many --token 26 {LOAD}", "prompt: 'many' is neither"),
+        (
+            f"evaluate --design HA --prompt many --token 26 {LOAD}",
+            '--prompt: unable to convert "many"',
+        ),
         (f"evaluate {HA} --workload conv --rate 0 --model bloom-176b", "rate_rps: 0 is outside"),
         (f"evaluate {HA} --workload conv --rate nan --model bloom-176b", "rate_rps: nan is out"),
         (f"evaluate {HA} --workload conv --model bloom-176b", "rate_rps: must be given"),
@@ -165,7 +185,7 @@ def test_list(run, what, name):
         (f"evaluate {HA} {LOAD} --tensor-parallel 16", "asks for 16 GPUs, but DGX-H100 has 8"),
         # Options that a cluster lacks or needs.
         (f"evaluate --design HA --token 26 {LOAD}", "prompt: HA needs it, for example --prompt 25"),
-        (f"evaluate --token DGX-A100:26 {LOAD}", "for example --prompt DGX-H100:25"),
+        (f"evaluate {HA} --batching request {LOAD}", "batching: HA has no such option"),
         (f"evaluate --design baseline-A100 --prompt 3 {LOAD}", "prompt: baseline-A100 has no such"),
         # What the parser of the command line finds.
         (f"evaluate {HA} {LOAD} --tming roofline", "--tming"),
@@ -209,6 +229,37 @@ def test_bad_files(refusal, tmp_path, option, name, text, said):
     line = " ".join(f"{key} {value}" for key, value in given.items())
     message = refusal(f"evaluate {HA} --rate 70 {line}")
     assert name in message and said in message
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "bloom-176"}, "did you mean bloom-176b"),
+        ({"prompt": -1}, "prompt: -1 is outside"),
+        ({"token": None}, "token: missing"),
+        ({"workload": None}, "workload: missing"),
+        ({"sematics": "physical"}, "did you mean semantics"),
+        ({"rate_rps": None}, "rate_rps: must be given"),
+    ],
+)
+def test_bad_sweeps(refusal, tmp_path, given, said):
+    spec = tmp_path / "spec.toml"
+    fine = {"model": "bloom-176b", "workload": "conv", "design": "AA", "prompt": 9, "token": 9}
+    asked = fine | {"rate_rps": 2.0} | given
+    lines = (f"{name} = {json.dumps(value)}\n" for name, value in asked.items() if value)
+    spec.write_text("".join(lines))
+    assert said in refusal(f"sweep {spec} --out {tmp_path / 'out.nc'}")
+
+
+def test_sweep_needs_a_spec_and_a_file_that_can_be_written(refusal, tmp_path, monkeypatch):
+    spec = tmp_path / "spec.toml"
+    spec.write_text(sweep.EXAMPLE)
+    monkeypatch.setattr(sweep, "sweep", lambda *_, **__: pytest.fail("work before the check"))
+    assert "--example prints one" in refusal("sweep")
+    assert "out: missing" in refusal(f"sweep {spec}")
+    assert "neither a .toml" in refusal(f"sweep {tmp_path / 'spec.txt'} --out out.nc")
+    assert "cannot be written" in refusal(f"sweep {spec} --out {tmp_path / 'absent' / 'out.nc'}")
+    assert "is a folder" in refusal(f"sweep {spec} --out {tmp_path}")
 
 
 def test_a_plugin_gets_the_words_after_its_name(run, monkeypatch):

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 from splitmodel.cli.evaluate import evaluate_command
 from splitmodel.cli.listing import list_command
 from splitmodel.cli.plugins import PLUGINS, delegate
+from splitmodel.cli.sweep import sweep_command
 from splitmodel.errors import InputError
 
 app = App(
@@ -32,7 +33,8 @@ def _examples(command: Callable[..., None]) -> str:
     return "Examples:\n" + indent(dedent(lines), " " * 4)
 
 
-for name, command in (("evaluate", evaluate_command), ("list", list_command)):
+COMMANDS = {"evaluate": evaluate_command, "sweep": sweep_command, "list": list_command}
+for name, command in COMMANDS.items():
     app.command(command, name=name, help_epilogue=_examples(command))
 for name, plugin in PLUGINS.items():
     app.command(delegate(name), name=name, help=plugin.summary, help_flags=())

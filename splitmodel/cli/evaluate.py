@@ -6,14 +6,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from splitmodel.cli.options import DEFAULTS, ClusterOptions, Flag, QuestionOptions, SizesOptions
+from splitmodel.cli.options import ClusterOptions, Flag, QuestionOptions, SizesOptions
 from splitmodel.cli.show import plain, print_configuration, print_json
 from splitmodel.evaluate import evaluate
 
 
 def evaluate_command(
     *,
-    cluster: ClusterOptions = DEFAULTS,
+    cluster: ClusterOptions,
     sizes: SizesOptions,
     rate: Annotated[float | None, Parameter(group="Workload")] = None,
     question: QuestionOptions,
@@ -38,7 +38,7 @@ def evaluate_command(
                 --workload conv --rate 70 --model bloom-176b
             splitmodel evaluate --design baseline-A100 --machines 70 \
                 --workload code --rate 40 --model llama2-70b --semantics splitwise-sim
-            splitmodel evaluate --prompt DGX-H200:10 --token mine.toml#DGX-B200:8 \
+            splitmodel evaluate --design DGX-H200+mine.toml#B200 --prompt 8 --token 9 \
                 --workload requests.csv --rate 5 --model config.json --json
     """
     result = evaluate(cluster.build(), sizes.build(rate), **question.arguments())

@@ -11,9 +11,10 @@ from cyclopts import Parameter
 
 from splitmodel.errors import InputError
 from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.design import cluster_of, is_baseline
+from splitmodel.specs.entry import Entry
 from splitmodel.specs.workload import Workload
 
-BASELINE = "baseline-"
 Flag = Annotated[bool, Parameter(negative="")]
 """An option that is there or not."""
 
@@ -23,13 +24,13 @@ Flag = Annotated[bool, Parameter(negative="")]
 class ClusterOptions:
     """One cluster; an option that is not given takes the default of `Cluster`."""
 
-    design: str | None = None
-    """AA, HH, HA, HHcap, baseline-A100, baseline-H100 or baseline-MACHINE. Without it, --prompt
-    and --token name their machines."""
-    prompt: str | None = None
-    """Prompt machines: a count, or MACHINE:COUNT without --design."""
-    token: str | None = None
-    """Token machines, likewise."""
+    design: str
+    """AA, HH, HA, HHcap, baseline-A100, baseline-H100, baseline-MACHINE, or MACHINE+MACHINE for
+    the prompt and the token pool."""
+    prompt: int | None = None
+    """Prompt machines."""
+    token: int | None = None
+    """Token machines."""
     machines: int | None = None
     """Machines of a baseline."""
     batching: str | None = None
@@ -62,40 +63,21 @@ class ClusterOptions:
             for each in fields(self)
             if (value := getattr(self, each.name)) is not None
         }
-        if self.design is not None and self.design.startswith(BASELINE):
-            kind, make = self.design, Cluster.baseline
-            given["machine"] = given.pop("design").removeprefix(BASELINE)
-        else:
-            kind, make = self.design or "a cluster without --design", Cluster.splitwise
-            caps = {role: given.pop(f"{role}_power_cap", self.power_cap) for role in _ROLES}
+        baseline = is_baseline(self.design)
+        known = signature(Cluster.baseline if baseline else Cluster.splitwise).parameters
+        if not baseline:
+            caps = {role: given.pop(f"{role}_power_cap", self.power_cap) for role in _SPLIT}
             given["power_cap"] = {role: cap for role, cap in caps.items() if cap is not None}
-            given |= {role: _machines(role, given[role]) for role in _ROLES if role in given}
-        parameters = signature(make).parameters
-        for name in given.keys() - parameters.keys():
-            raise InputError(f"{name}: {kind} has no such option; it takes {_listed(parameters)}")
-        for name, parameter in parameters.items():
-            if parameter.default is parameter.empty and name not in given:
-                example = "25" if self.design else "DGX-H100:25"
-                raise InputError(f"{name}: {kind} needs it, for example --{name} {example}")
-        return make(**given)
+        for name in given.keys() - known.keys() - {"design"}:
+            raise InputError(f"{name}: {self.design} has no such option")
+        for name in ("machines",) if baseline else _SPLIT:
+            if name not in given:
+                raise InputError(f"{name}: {self.design} needs it, for example --{name} 25")
+        return cluster_of(**given)
 
 
-DEFAULTS = ClusterOptions()
-"""No option given; cyclopts asks for it where every option may be left out."""
-_ROLES = ("prompt", "token")
-
-
-def _listed(names: Any) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names if name != "machine")
-
-
-def _machines(role: str, text: str) -> Any:
-    """COUNT or MACHINE:COUNT as `Cluster.splitwise` takes them."""
-    machine, colon, count = text.rpartition(":")
-    try:
-        return (machine, int(count)) if colon else int(count)
-    except ValueError as problem:
-        raise InputError(f"{role}: {text!r} is neither a count nor MACHINE:COUNT") from problem
+_SPLIT = ("prompt", "token")
+"""Pools of a Splitwise cluster."""
 
 
 @Parameter(name="*", group="Workload")
@@ -140,6 +122,15 @@ class QuestionOptions:
     """Machine of the slowdowns' denominator. [default: that of the limits, DGX-A100]"""
     tier: str = "analytic"
     """analytic."""
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> QuestionOptions:
+        """Options that one table of a file gives; the others keep their defaults."""
+        optional = [each.name for each in fields(cls) if each.name != "model"]
+        given = {name: entry.text(name, "") for name in optional}
+        return cls(
+            model=entry.text("model"), **{name: text for name, text in given.items() if text}
+        )
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `splitmodel.evaluate` and its like."""

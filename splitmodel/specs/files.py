@@ -16,8 +16,10 @@ def read_file(path: Path) -> Entry:
     """The top table of a .toml or .json file.
 
     Raises:
-        InputError: if the file cannot be read or is malformed.
+        InputError: if the file cannot be read, is malformed or neither TOML nor JSON by its name.
     """
+    if path.suffix not in PARSERS:
+        raise InputError(f"{path}: is neither a .toml nor a .json file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
