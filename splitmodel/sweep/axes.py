@@ -10,6 +10,7 @@ import numpy as np
 
 from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.specs.cluster import BATCHINGS, KV_TRANSFERS
+from splitmodel.units import unit_of
 
 
 class Axis(NamedTuple):
@@ -78,6 +79,11 @@ AXES: dict[str, Axis] = {
     "rate_rps": Axis("arrival rate", _real),
 }
 """By name, in the order of a result's dimensions: hardware and policies, counts, rate."""
+
+
+def axis_attrs(name: str) -> dict[str, str]:
+    """Attributes of an axis as a coordinate: `units` and `long_name`."""
+    return {"units": unit_of(name), "long_name": AXES[name].long_name}
 
 
 def axis_values(name: str, given: Any) -> tuple[Any, ...]:

@@ -79,10 +79,11 @@ class DesignSpace:
     def __post_init__(self) -> None:
         """Check everything, so that a space that exists can be swept."""
         for name in AXES:
-            if getattr(self, name) is not None:
+            if name == "design" or getattr(self, name) is not None:
                 object.__setattr__(self, name, axis_values(name, getattr(self, name)))
-        for name in self.limits:
-            object.__setattr__(self, name, float(check_range(name, getattr(self, name))))
+        for name in LIMITS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(check_range(name, getattr(self, name))))
         self._check_axes_apply()
         if len(self) == 0:
             raise InputError(
@@ -173,6 +174,7 @@ class DesignSpace:
     @classmethod
     def from_entry(cls, entry: Entry) -> DesignSpace:
         """The space that one table of a file describes; see `from_toml`."""
+        entry.get("design")  # raises where it is missing
         given = {each.name: values_of(entry, each.name) for each in fields(cls)}
         entry.refuse_unknown()
         try:

@@ -59,7 +59,7 @@ class Group(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """CHUNK configurations of one group, of which those beyond `used` are padding."""
+    """Configurations of one group, of which those beyond `used` are padding."""
 
     group: int
     rows: Rows
@@ -71,6 +71,7 @@ def run_rows(
     load: Workload,
     groups: Sequence[Group],
     *,
+    chunk: int = CHUNK,
     progress: bool = False,
 ) -> Any:
     """Value of `function` for every configuration.
@@ -80,6 +81,7 @@ def run_rows(
             are arguments of the compilation and not part of it.
         load: request sizes; its rate is replaced by that of each row.
         groups: configurations by hardware, at least one.
+        chunk: configurations per call of the compiled function, which is compiled for each size.
         progress: show a bar over chunks.
 
     Returns:
@@ -90,12 +92,12 @@ def run_rows(
     """
     for group in groups:
         _check(group.rows)
-    chunks = list(_chunks(groups))
+    chunks = list(_chunks(groups, chunk))
     function, load, clusters = as_arrays((function, load, [group.cluster for group in groups]))
 
-    def run(chunk: _Chunk) -> Any:
-        values = _compiled(function, clusters[chunk.group], load, chunk.rows)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: chunk.used], values)
+    def run(part: _Chunk) -> Any:
+        values = _compiled(function, clusters[part.group], load, part.rows)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: part.used], values)
 
     # The first call compiles, which must not happen in two threads at once.
     first = run(chunks[0])
@@ -116,13 +118,13 @@ def _compiled(
     return jax.vmap(one)(rows)
 
 
-def _chunks(groups: Sequence[Group]) -> Iterator[_Chunk]:
-    """All groups cut to CHUNK rows; the last chunk of a group repeats its last row."""
+def _chunks(groups: Sequence[Group], size: int) -> Iterator[_Chunk]:
+    """All groups cut to `size` rows; the last chunk of a group repeats its last row."""
     for index, (_, rows) in enumerate(groups):
         count = len(rows.rate_rps)
-        for start in range(0, count, CHUNK):
-            taken = np.minimum(np.arange(start, start + CHUNK), count - 1)
-            yield _Chunk(index, Rows(*(each[taken] for each in rows)), min(CHUNK, count - start))
+        for start in range(0, count, size):
+            taken = np.minimum(np.arange(start, start + size), count - 1)
+            yield _Chunk(index, Rows(*(each[taken] for each in rows)), min(size, count - start))
 
 
 def _check(rows: Rows) -> None:

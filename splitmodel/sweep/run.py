@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 
+from splitmodel.cluster.metrics import Metrics
 from splitmodel.errors import check_choice
 from splitmodel.evaluate import Question, prepare
 from splitmodel.iteration.timing import Timing
@@ -18,11 +19,10 @@ from splitmodel.specs.semantics import Semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
-from splitmodel.sweep.axes import AXES
+from splitmodel.sweep.axes import AXES, axis_attrs
 from splitmodel.sweep.design_space import DesignSpace, Kind
 from splitmodel.sweep.engine import run_rows
-from splitmodel.units import Scalar, unit_of
-from splitmodel.variables import VARIABLES
+from splitmodel.units import Scalar
 
 
 class _Chosen(eqx.Module):
@@ -76,11 +76,12 @@ def sweep(
     Raises:
         InputError: for an unknown name or a malformed value, before any work.
     """
-    wanted = VARIABLES if variables is None else [*variables, "status"]
+    outputs = Metrics.__dataclass_fields__
+    wanted = outputs if variables is None else [*variables, "status"]
     # In order and once each; the axis `machines` is the output of that name.
     names = [name for name in dict.fromkeys(wanted) if name not in space.axes]
     for name in names:
-        check_choice("variables", name, VARIABLES)
+        check_choice("variables", name, outputs)
     kinds = list(space.kinds(float(np.asarray(load.rate_rps))))
     groups = [kind.group for kind in kinds]
     question = prepare(
@@ -98,7 +99,7 @@ def sweep(
     dims = tuple(space.axes) if space.is_product else ("config",)
     shape = [len(space.axes[name]) for name in dims] if space.is_product else [-1]
     coords = {name: _coordinate(name, space, kinds) for name in space.axes}
-    coords.setdefault("rate_rps", xr.Variable((), load.rate_rps, _attrs("rate_rps")))
+    coords.setdefault("rate_rps", xr.Variable((), load.rate_rps, axis_attrs("rate_rps")))
     return dataset(
         {name: each.reshape(*shape, *each.shape[1:]) for name in names for each in [values[name]]},
         dims,
@@ -107,14 +108,10 @@ def sweep(
     )
 
 
-def _attrs(axis: str) -> dict[str, str]:
-    return {"units": unit_of(axis), "long_name": AXES[axis].long_name}
-
-
 def _coordinate(name: str, space: DesignSpace, kinds: Sequence[Kind]) -> xr.Variable:
     """Values of an axis: once each in a product, else of every configuration."""
     if space.is_product:
-        return xr.Variable(name, np.array(space.axes[name]), _attrs(name))
+        return xr.Variable(name, np.array(space.axes[name]), axis_attrs(name))
     columns = []
     for labels, (_, rows) in kinds:
         counts = {"prompt": rows.prompt, "token": rows.token, "machines": rows.machines}
@@ -125,4 +122,4 @@ def _coordinate(name: str, space: DesignSpace, kinds: Sequence[Kind]) -> xr.Vari
         else:
             label = labels.get(name, AXES[name].absent)
             columns.append(np.full(len(rows.rate_rps), label))
-    return xr.Variable("config", np.concatenate(columns), _attrs(name))
+    return xr.Variable("config", np.concatenate(columns), axis_attrs(name))

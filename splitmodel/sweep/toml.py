@@ -10,6 +10,8 @@ from typing import Any
 from splitmodel.errors import InputError
 from splitmodel.specs.entry import Entry
 
+_ABSENT = object()
+
 
 def toml_value(value: Any) -> str:
     """A value, or the values of an axis; evenly spaced whole numbers as a range."""
@@ -35,9 +37,9 @@ def values_of(entry: Entry, name: str) -> Any:
     Raises:
         InputError: for a range that is malformed.
     """
-    if name not in entry:
+    value = entry.get(name, _ABSENT)
+    if value is _ABSENT:
         return None
-    value = entry.get(name)
     if not isinstance(value, Mapping):
         return value
     table = entry.table(name)

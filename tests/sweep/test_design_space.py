@@ -1,0 +1,172 @@
+"""Design spaces: what they contain, their TOML, and every bad input."""
+
+import numpy as np
+import pytest
+
+from splitmodel.errors import InputError
+from splitmodel.sweep.design_space import DesignSpace
+
+SPLIT = {"design": ["AA", "HA"], "prompt": range(1, 4), "token": [2, 5]}
+BASELINES = {"design": ["baseline-A100", "baseline-H100"], "machines": [10, 20]}
+
+
+def rows_of(space: DesignSpace) -> list[tuple[float, ...]]:
+    return [row for kind in space.kinds(1.0) for row in zip(*kind.group.rows, strict=True)]
+
+
+def test_a_product_holds_every_combination_in_the_order_of_its_axes():
+    space = DesignSpace(**SPLIT, rate_rps=[3.0, 4.0], power_cap=[0.5, 1.0])
+    assert list(space.axes) == ["design", "power_cap", "prompt", "token", "rate_rps"]
+    assert space.is_product and len(space) == 2 * 2 * 3 * 2 * 2
+    labels = [tuple(kind.labels.values()) for kind in space.kinds(1.0)]
+    assert labels == [("AA", 0.5), ("AA", 1.0), ("HA", 0.5), ("HA", 1.0)]
+    assert rows_of(space)[:5] == [
+        (1.0, 2.0, 0.0, 3.0),
+        (1.0, 2.0, 0.0, 4.0),
+        (1.0, 5.0, 0.0, 3.0),
+        (1.0, 5.0, 0.0, 4.0),
+        (2.0, 2.0, 0.0, 3.0),
+    ]
+
+
+def test_a_single_value_is_an_axis_of_one():
+    space = DesignSpace(design="AA", prompt=25, token=np.int64(26), mixed_pool=False)
+    assert space.axes == {
+        "design": ("AA",),
+        "mixed_pool": (False,),
+        "prompt": (25,),
+        "token": (26,),
+    }
+
+
+def test_each_kind_of_design_varies_along_its_own_axes():
+    space = DesignSpace(
+        design=["AA", "baseline-H100"],
+        prompt=[1, 2],
+        token=[1],
+        machines=[7],
+        kv_transfer=["auto", "none"],
+        batching=["mixed", "request"],
+    )
+    assert not space.is_product
+    assert [kind.labels for kind in space.kinds(1.0)] == [
+        {"design": "AA", "kv_transfer": "auto"},
+        {"design": "AA", "kv_transfer": "none"},
+        {"design": "baseline-H100", "batching": "mixed"},
+        {"design": "baseline-H100", "batching": "request"},
+    ]
+    assert len(space) == 2 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "fitting"),
+    [
+        ({"max_machines": 69}, 0),
+        ({"max_machines": 70}, 1),
+        ({"max_usd_per_hour": 38.08 * 40}, 2),
+        # 70 DGX-A100 provision as much power as 40 DGX-H100, equal but for rounding.
+        ({"max_power_w": 40 * 10.2e3}, 1),
+    ],
+)
+def test_limits_leave_out_what_exceeds_them(limit, fitting):
+    space = DesignSpace(design="baseline-A100", machines=[40, 70, 86, 87], **limit)
+    assert len(space) == 1 + fitting
+    assert not space.is_product
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        DesignSpace(**SPLIT),
+        DesignSpace(**BASELINES, batching=["mixed", "request"], max_usd_per_hour=1e3),
+        DesignSpace(
+            design=["HHcap", "DGX-H200+DGX-A100"],
+            prompt=[1, 2, 4],
+            token=range(10, 71, 20),
+            rate_rps=np.linspace(1.0, 2.0, 4),
+            power_cap=[0.7, 1],
+            tensor_parallel=[4, 8],
+            pipeline_parallel=1,
+            kv_transfer=["none", "auto"],
+            mixed_pool=[True, False],
+            max_power_w=4e5,
+            max_machines=70,
+        ),
+    ],
+    ids=len,
+)
+def test_toml_gives_the_same_space_back(space, tmp_path):
+    path = tmp_path / "space.toml"
+    path.write_text(space.to_toml())
+    assert DesignSpace.from_toml(path) == space
+
+
+def test_ranges_in_toml_exclude_their_end(tmp_path):
+    path = tmp_path / "space.toml"
+    path.write_text(
+        'design = "AA"\nprompt = { start = 1, stop = 4 }\ntoken = 2\n'
+        "rate_rps = { start = 0.1, stop = 0.7, step = 0.2 }\n"
+    )
+    space = DesignSpace.from_toml(path)
+    assert space.prompt == (1, 2, 3)
+    np.testing.assert_allclose(space.rate_rps, [0.1, 0.3, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({**SPLIT, "design": ["HHcpa"]}, "design: unknown name 'HHcpa'; did you mean HHcap"),
+        ({**BASELINES, "design": "baseline-A10"}, "unknown name 'A10'; did you mean"),
+        (
+            {**SPLIT, "design": ["DGX-H100+DGX-A10"]},
+            "unknown name 'DGX-A10'; did you mean DGX-A100",
+        ),
+        ({**SPLIT, "design": [3]}, "design: 3 is not a name"),
+        ({**SPLIT, "design": []}, "design: empty"),
+        ({**SPLIT, "prompt": range(0)}, "prompt: empty"),
+        ({**SPLIT, "prompt": [0, 1]}, r"prompt: 0 is outside the allowed range \(0, inf\)"),
+        ({**SPLIT, "token": [1.5]}, "token: 1.5 is not a whole number"),
+        ({**SPLIT, "token": [True]}, "token: True is not a number"),
+        ({**SPLIT, "token": "many"}, "token: 'many' is not a number"),
+        ({**SPLIT, "prompt": [1, 1.0]}, "prompt: 1 is given more than once"),
+        ({**SPLIT, "rate_rps": [1.0, np.nan]}, "rate_rps: nan is outside"),
+        ({**SPLIT, "rate_rps": -1.0}, "rate_rps: -1 is outside"),
+        ({**SPLIT, "power_cap": 1.5}, r"power_cap: 1.5 is outside the allowed range \(0, 1\]"),
+        ({**SPLIT, "kv_transfer": "layer"}, "kv_transfer: unknown name 'layer'; did you mean"),
+        ({**SPLIT, "mixed_pool": "yes"}, "mixed_pool: 'yes' is neither true nor false"),
+        ({**SPLIT, "machines": 4}, "machines: none of the designs AA, HA has it"),
+        ({**BASELINES, "mixed_pool": True}, "mixed_pool: none of the designs"),
+        ({"design": "AA", "prompt": 1}, "token: missing; design AA needs it"),
+        ({"design": "baseline-A100"}, "machines: missing; design baseline-A100 needs it"),
+        ({**SPLIT, "max_machines": 2}, "max_machines: no configuration is within the limits"),
+        ({**SPLIT, "max_power_w": 0}, "max_power_w: 0 is outside"),
+    ],
+)
+def test_bad_spaces_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        DesignSpace(**given)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'design = "AA"\nprompt = 1\ntoken = 1\nrate = 3',
+            "unknown name 'rate'; did you mean rate_rps",
+        ),
+        ('design = "AB"\nprompt = 1\ntoken = 1', "space.toml: design: unknown name 'AB'"),
+        (
+            'design = "AA"\nprompt = { start = 3, stop = 3 }\ntoken = 1',
+            "prompt: stop = 3 is not beyond",
+        ),
+        ('design = "AA"\nprompt = { stop = 3 }\ntoken = 1', "prompt.start: missing"),
+        ('design = "AA"\nprompt = { start = 1, stop = 3, by = 1 }\ntoken = 1', "unknown name 'by'"),
+        ('design = "AA', "malformed TOML"),
+        ("prompt = 1", "design: missing"),
+    ],
+)
+def test_bad_files_are_refused(text, message, tmp_path):
+    path = tmp_path / "space.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        DesignSpace.from_toml(path)
