@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from jaxtyping import Array, Float
-from numpy import floating, ndarray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-Scalar = float | Float[Array, "..."] | Float[ndarray, "..."] | floating
-"""A leaf: one number for one machine, an array under `vmap` or for many."""
+from jaxtyping import Array, Bool, Float, Num
+from numpy import floating, ndarray, number
+
+if TYPE_CHECKING:
+    # Numbers, arrays and tracers mix freely in formulas, which no static type expresses.
+    Scalar: TypeAlias = Any
+    Flag: TypeAlias = Any
+    Number: TypeAlias = Any
+else:
+    Scalar = float | Float[Array, "..."] | Float[ndarray, "..."] | floating
+    """A leaf: one number for one machine, an array under `vmap` or for many."""
+    Flag = bool | Bool[Array, "..."] | Bool[ndarray, "..."]
+    """A truth value, or an array of them."""
+    Number = int | Scalar | Num[Array, "..."] | Num[ndarray, "..."] | number
+    """What users give for a quantity: whole numbers too."""
 
 GIB = 2.0**30
 SECONDS_PER_HOUR = 3600.0

@@ -9,7 +9,7 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.prompt_service import PromptService, prompt_iterations, prompt_service
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
-from splitmodel.units import Scalar
+from splitmodel.units import Flag, Scalar
 
 
 class Interruptions(eqx.Module):
@@ -59,7 +59,7 @@ class Interruptions(eqx.Module):
         )
 
 
-def interruptions(case: Case, instance: Instance, most: Scalar, mixes: Scalar) -> Interruptions:
+def interruptions(case: Case, instance: Instance, most: Scalar, mixes: Flag) -> Interruptions:
     """Tabulates the iterations of a workload's prompts.
 
     Args:

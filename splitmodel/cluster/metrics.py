@@ -139,7 +139,7 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
         machines=case.cluster.machines,
         slo_attainment=attainment,
         goodput_rps=attainment * throughput_rps,
-        slo_met=met,
+        slo_met=jnp.where(met, 1.0, 0.0),
         status=status,
     )
 
@@ -171,4 +171,4 @@ def _bounds(case: Case, flow: Flow) -> Scalar:
 
     pools = both(case.cluster.prompt, case.cluster.token)
     batches = both(prefill_batch(case.sizes.mean_prompt_tokens), case.decoding(flow.batch))
-    return jax.vmap(phase_bound)(pools, batches).astype(float)
+    return jax.vmap(phase_bound)(pools, batches)

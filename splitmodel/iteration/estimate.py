@@ -20,7 +20,7 @@ from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.semantics import Semantics, resolve_semantics
 from splitmodel.specs.transformer import Transformer
-from splitmodel.units import Flag, Scalar
+from splitmodel.units import Flag, Number, Scalar
 
 PHASES = ("prefill", "decode", "mixed")
 
@@ -30,13 +30,13 @@ def iteration_time(
     *,
     model: str | Transformer,
     machine: str | Machine,
-    tensor_parallel: Scalar = 8,
-    pipeline_parallel: Scalar = 1,
-    batch_size: Scalar = 1,
-    prompt_tokens: Scalar | None = None,
-    context_tokens: Scalar | None = None,
-    prompts: Scalar = 1,
-    power_cap: Scalar = 1.0,
+    tensor_parallel: Number = 8,
+    pipeline_parallel: Number = 1,
+    batch_size: Number = 1,
+    prompt_tokens: Number | None = None,
+    context_tokens: Number | None = None,
+    prompts: Number = 1,
+    power_cap: Number = 1.0,
     timing: str | Timing | None = None,
     semantics: str | Semantics = "physical",
     stack: str | None = None,

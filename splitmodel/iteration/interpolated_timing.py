@@ -17,7 +17,7 @@ from splitmodel.iteration.timing import Timing
 from splitmodel.parameters.profile import TENSOR_PARALLEL, published_profile
 from splitmodel.roofline.batch import Batch
 from splitmodel.specs.transformer import Transformer
-from splitmodel.units import Scalar
+from splitmodel.units import Flag, Scalar
 
 
 class Interpolated(Timing):
@@ -44,7 +44,7 @@ class Interpolated(Timing):
         mixed_s = jnp.where(batch.decoding_requests > 0.0, mixed_s, prefill_s)
         return jnp.where(batch.prefill_tokens > 0.0, mixed_s, decode_s)
 
-    def known(self, model: Transformer, instance: Instance) -> Scalar:
+    def known(self, model: Transformer, instance: Instance) -> Flag:
         """Whether the profile holds this model on this GPU with this parallelism."""
         measured = np.isfinite(published_profile().prefill_s).all(axis=-1)
         return (

@@ -12,7 +12,7 @@ from splitmodel.roofline.batch import Batch
 from splitmodel.roofline.bound import gpu_seconds, p_norm
 from splitmodel.roofline.operations import operations
 from splitmodel.specs.transformer import Transformer
-from splitmodel.units import Scalar
+from splitmodel.units import Flag, Scalar
 
 
 class IterationSeconds(eqx.Module):
@@ -35,7 +35,7 @@ class Roofline(Timing):
         """Time of one iteration [s]; see `Timing.iteration_s`."""
         return self.resources_s(batch, model, instance).total_s
 
-    def known(self, model: Transformer, instance: Instance) -> Scalar:
+    def known(self, model: Transformer, instance: Instance) -> Flag:
         """Counts and data sheets suffice for any model."""
         return jnp.asarray(True)
 
@@ -69,6 +69,6 @@ class Roofline(Timing):
 
 
 def bound(seconds: IterationSeconds) -> Scalar:
-    """Code of the resource that takes longest: see `splitmodel.codes.Bound`."""
+    """Code of the resource that takes longest, of `splitmodel.codes.Bound`, as a real number."""
     alone = (seconds.compute_s, seconds.hbm_s, seconds.collective_s, seconds.host_s)
-    return jnp.argmax(jnp.stack(jnp.broadcast_arrays(*alone)), axis=0)
+    return jnp.argmax(jnp.stack(jnp.broadcast_arrays(*alone)), axis=0).astype(float)

@@ -9,7 +9,7 @@ import equinox as eqx
 from splitmodel.iteration.instance import Instance
 from splitmodel.roofline.batch import Batch
 from splitmodel.specs.transformer import Transformer
-from splitmodel.units import Scalar
+from splitmodel.units import Flag, Scalar
 
 
 class Timing(eqx.Module):
@@ -20,5 +20,5 @@ class Timing(eqx.Module):
         """Time of one iteration of `batch` [s], in the shape of the batch's leaves."""
 
     @abc.abstractmethod
-    def known(self, model: Transformer, instance: Instance) -> Scalar:
+    def known(self, model: Transformer, instance: Instance) -> Flag:
         """True where the timing knows this model, GPU and tensor parallelism."""

@@ -32,8 +32,7 @@ def batch_level(
     def excess(batch: jax.Array) -> jax.Array:
         return rate_rps * stay_s(batch) - batch
 
-    most = jnp.asarray(most)
-    return bracketed_root(excess, jnp.zeros_like(most), most, _ITERATIONS)
+    return bracketed_root(excess, jnp.zeros_like(most), jnp.asarray(most), _ITERATIONS)
 
 
 def spread(batch: Scalar) -> Scalar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +31,9 @@ def first_crossing(
     """Where a function first falls below zero, elementwise.
 
     The tried points are walked through in order until one is below zero; between it and the one
-    before, the Illinois variant of regula falsi refines the crossing. It needs no derivative; the
-    result then carries the implicit one, so that nothing is differentiated through the loop, and
-    a derivative of zero where the function is flat. The first point stands where already that one
+    before, Chandrupatla's method refines the crossing. It needs no derivative; the result then
+    carries the implicit one, so that nothing is differentiated through the loop, and a derivative
+    of zero where the function is flat. The first point stands where already that one
     is below zero, and the last where none is.
 
     Args:
@@ -41,7 +42,7 @@ def first_crossing(
         iterations: of the refinement, in float32.
 
     References:
-        Dowell and Jarratt, BIT 11, 168–174 (1971).
+        Chandrupatla, Advances in Engineering Software 28, 145–149 (1997).
     """
     tried = jax.lax.stop_gradient(tried)
     points = tried.shape[0]
@@ -49,36 +50,35 @@ def first_crossing(
         iterations += _EXTRA_FOR_FLOAT64
 
     def solve(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> jax.Array:
-        def step(count: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            a, b, at_a, at_b, last = state
+        def walk(x: jax.Array, value: jax.Array, state: _State) -> _State:
+            """Go on to the next point, until one is below zero."""
+            searching = state.at_b > 0.0
+            above, below = searching & (value > 0.0), searching & (value <= 0.0)
+            return state._replace(
+                a=jnp.where(above, x, state.a),
+                at_a=jnp.where(above, value, state.at_a),
+                b=jnp.where(below, x, state.b),
+                at_b=jnp.where(below, value, state.at_b),
+            )
+
+        def step(count: jax.Array, state: _State) -> _State:
             walking = count < points
-            bracketed = at_b <= 0.0
-            width = at_a - at_b
-            share = jnp.where(width > 0.0, at_a / jnp.where(width > 0.0, width, 1.0), 0.5)
-            # A share near 0 or 1 would leave the other end where it is for many steps.
-            inside = a + jnp.clip(share, 0.02, 0.98) * (b - a)
+            inside = state.a + state.share * (state.b - state.a)
             # Walking and refining share the only copy of the function.
             x = jnp.where(walking, tried[jnp.minimum(count, points - 1)], inside)
             value = function(x)
-            right = value > 0.0
-            # What lies beyond the first failure does not count.
-            use = jnp.where(walking, ~bracketed, bracketed)
-            # Illinois: an end that stays twice in a row counts half.
-            halved_a = jnp.where(~walking & (last < 0.0), 0.5 * at_a, at_a)
-            halved_b = jnp.where(~walking & (last > 0.0), 0.5 * at_b, at_b)
-            return (
-                jnp.where(use & right, x, a),
-                jnp.where(use & ~right, x, b),
-                jnp.where(use, jnp.where(right, value, halved_a), at_a),
-                jnp.where(use, jnp.where(right, halved_b, value), at_b),
-                jnp.where(use & ~walking, jnp.where(right, 1.0, -1.0), last),
+            return jax.tree.map(
+                lambda walked, refined: jnp.where(walking, walked, refined),
+                walk(x, value, state),
+                _refined(x, value, state),
             )
 
-        # Until one is known, the upper end counts as above zero.
+        # Until one is known, the upper end counts as above zero. Where there is no crossing both
+        # ends become the same point.
         one = jnp.ones_like(start)
-        state = (tried[0], tried[-1], one, one, jnp.zeros_like(start))
-        a, b, at_a, at_b, _ = jax.lax.fori_loop(0, points + iterations, step, state)
-        return jnp.where((at_b > 0.0) | (jnp.abs(at_a) < jnp.abs(at_b)), a, b)
+        state = _State(tried[0], tried[-1], one, one, 0.5 * one)
+        state = jax.lax.fori_loop(0, points + iterations, step, state)
+        return jnp.where(jnp.abs(state.at_a) < jnp.abs(state.at_b), state.a, state.b)
 
     def tangent_solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         slope = linear(jnp.ones_like(y))
@@ -86,3 +86,37 @@ def first_crossing(
         return jnp.where(steep, y / jnp.where(steep, slope, -1.0), 0.0)
 
     return jax.lax.custom_root(function, tried[0], solve, tangent_solve)
+
+
+class _State(NamedTuple):
+    """Bracket (a, b) with opposite signs, and where between a and b to look next."""
+
+    a: jax.Array
+    b: jax.Array
+    at_a: jax.Array
+    at_b: jax.Array
+    share: jax.Array
+
+
+def _refined(x: jax.Array, value: jax.Array, state: _State) -> _State:
+    """One step of Chandrupatla's method: inverse quadratic where that is safe, else bisection."""
+    a, b, at_a, at_b, _ = state
+    same = (value > 0.0) == (at_a > 0.0)
+    # x becomes a, the end of opposite sign b, and the one that drops out c.
+    c, at_c = jnp.where(same, a, b), jnp.where(same, at_a, at_b)
+    b, at_b = jnp.where(same, b, a), jnp.where(same, at_b, at_a)
+    a, at_a = x, value
+    place = _quotient(a - b, c - b)
+    height = _quotient(at_a - at_b, at_c - at_b)
+    safe = (height**2 < place) & ((1.0 - height) ** 2 < 1.0 - place)
+    quadratic = _quotient(at_a, at_b - at_a) * _quotient(at_c, at_b - at_c) + _quotient(
+        c - a, b - a
+    ) * _quotient(at_a, at_c - at_a) * _quotient(at_b, at_c - at_b)
+    # Once converged the quotients are 0/0 and say nothing.
+    safe &= jnp.isfinite(quadratic)
+    share = jnp.where(safe, jnp.clip(quadratic, 1e-3, 1.0 - 1e-3), 0.5)
+    return _State(a, b, at_a, at_b, share)
+
+
+def _quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    return numerator / jnp.where(denominator == 0.0, 1.0, denominator)

@@ -12,7 +12,7 @@ from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.host_only import HostOnly
-from splitmodel.units import Scalar
+from splitmodel.units import Number, Scalar
 
 BATCHINGS = ("request", "continuous", "mixed")
 """Batching mechanisms of a baseline, Splitwise Figure 2; a batching's code is its index."""
@@ -73,12 +73,12 @@ class Cluster(eqx.Module):
         token: Any,
         mixed_pool: bool = True,
         kv_transfer: str = "auto",
-        power_cap: float | Mapping[str, float] | None = None,
-        tensor_parallel: float = 8,
-        pipeline_parallel: float = 1,
-        max_batch_tokens: float = MAX_BATCH_TOKENS,
-        max_batch_size: float = MAX_BATCH_SIZE,
-        max_pending_tokens: float = MAX_PENDING_TOKENS,
+        power_cap: Number | Mapping[str, Number] | None = None,
+        tensor_parallel: Number = 8,
+        pipeline_parallel: Number = 1,
+        max_batch_tokens: Number = MAX_BATCH_TOKENS,
+        max_batch_size: Number = MAX_BATCH_SIZE,
+        max_pending_tokens: Number = MAX_PENDING_TOKENS,
         price_set: str = "default",
     ) -> Cluster:
         """A phase-splitting cluster.
@@ -107,13 +107,7 @@ class Cluster(eqx.Module):
             Patel et al., Splitwise, ISCA 2024, Table V (designs), section IV.
         """
         if design is None:
-            chosen = Design(
-                *(
-                    _machine_of(name, value)
-                    for name, value in (("prompt", prompt), ("token", token))
-                ),
-                1.0,
-            )
+            chosen = Design(_machine_of("prompt", prompt), _machine_of("token", token), 1.0)
             prompt, token = prompt[1], token[1]
         else:
             chosen = DESIGNS[check_choice("design", design, DESIGNS)]
@@ -150,13 +144,13 @@ class Cluster(eqx.Module):
         cls,
         machine: Any,
         *,
-        machines: float,
+        machines: Number,
         batching: str = "mixed",
-        power_cap: float = 1.0,
-        tensor_parallel: float = 8,
-        pipeline_parallel: float = 1,
-        max_batch_tokens: float = MAX_BATCH_TOKENS,
-        max_batch_size: float = MAX_BATCH_SIZE,
+        power_cap: Number = 1.0,
+        tensor_parallel: Number = 8,
+        pipeline_parallel: Number = 1,
+        max_batch_tokens: Number = MAX_BATCH_TOKENS,
+        max_batch_size: Number = MAX_BATCH_SIZE,
         price_set: str = "default",
     ) -> Cluster:
         """A cluster in which every machine runs both phases.

@@ -63,7 +63,8 @@ SPLITWISE_SIM = Semantics(
     reference_decode_at_prompt=True,
 )
 
-_BY_NAME = {each.name: each for each in (PHYSICAL, SPLITWISE_SIM)}
+SEMANTICS = {each.name: each for each in (PHYSICAL, SPLITWISE_SIM)}
+"""Both bundles by name."""
 
 
 def resolve_semantics(name: str | Semantics) -> Semantics:
@@ -74,4 +75,4 @@ def resolve_semantics(name: str | Semantics) -> Semantics:
     """
     if isinstance(name, Semantics):
         return name
-    return _BY_NAME[check_choice("semantics", name, _BY_NAME)]
+    return SEMANTICS[check_choice("semantics", name, SEMANTICS)]
