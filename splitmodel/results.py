@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,9 @@ def check_writable(path: str | Path) -> None:
         raise InputError(f"{path}: cannot be written: {problem.strerror}") from problem
 
 
-def save(results: xr.Dataset, path: str | Path) -> None:
-    """Write a Dataset to a NetCDF file, which appears there only when it is complete.
+@contextmanager
+def complete_file(path: str | Path) -> Iterator[Path]:
+    """Where to write a file so that it appears at `path` only when it is complete.
 
     Raises:
         InputError: if the file cannot be written.
@@ -69,5 +71,15 @@ def save(results: xr.Dataset, path: str | Path) -> None:
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         unfinished = Path(folder) / path.name
-        results.to_netcdf(unfinished, engine="h5netcdf")
+        yield unfinished
         os.replace(unfinished, path)
+
+
+def save(results: xr.Dataset | xr.DataTree, path: str | Path) -> None:
+    """Write results to a NetCDF file, those of a tree as groups.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    with complete_file(path) as unfinished:
+        results.to_netcdf(unfinished, engine="h5netcdf")

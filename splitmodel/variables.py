@@ -43,7 +43,7 @@ class Variable:
 
 _PERCENTILE = ("percentile",)
 
-_ALL = (
+_METRICS = (
     Variable(
         "ttft_s",
         "time to first token",
@@ -199,8 +199,49 @@ _ALL = (
     ),
 )
 
-VARIABLES: dict[str, Variable] = {each.name: each for each in _ALL}
-"""Every output variable by name, in the order of the nomenclature."""
+_COMPARED = {"rate": "highest rate", "cost": "cost", "power": "provisioned power"}
+
+_DECISION = (
+    Variable(
+        "highest_rate_rps",
+        "highest rate",
+        "Highest arrival rate at which all limits are met: the first crossing from below.",
+    ),
+    *(
+        Variable(
+            f"{quantity}_vs_baseline_{machine.lower()}",
+            f"{long_name} against Baseline-{machine}",
+            f"Ratio of the {long_name} to that of the best Baseline-{machine} in the same result.",
+        )
+        for quantity, long_name in _COMPARED.items()
+        for machine in ("A100", "H100")
+    ),
+    Variable(
+        "map_highest_rate_rps",
+        "highest rate on the map",
+        "Highest rate over a grid of prompt and token machines, rounded down to 1.2% of the "
+        "saturation rate.",
+    ),
+    Variable(
+        "map_cost_usd_per_hour",
+        "cost on the map",
+        "Price of all machines over the same grid.",
+    ),
+    Variable(
+        "map_power_provisioned_w",
+        "provisioned power on the map",
+        "Power that must be provisioned for all machines over the same grid.",
+    ),
+    Variable(
+        "map_machines",
+        "machines on the map",
+        "Machines in all pools over the same grid.",
+    ),
+)
+
+VARIABLES: dict[str, Variable] = {each.name: each for each in (*_METRICS, *_DECISION)}
+"""Every output variable by name, in the order of the nomenclature: those of one configuration,
+then those of a decision between many."""
 
 
 def attrs_of(name: str) -> dict[str, Any]:

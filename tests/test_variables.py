@@ -8,16 +8,18 @@ from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
 
 UNITS = {
     "s": "ttft_s tbt_s e2e_s ttft_parts_s kv_transfer_s",
-    "requests/s": "throughput_rps saturation_rps goodput_rps",
-    "W": "power_provisioned_w power_mean_w",
-    "$/h": "cost_usd_per_hour",
+    "requests/s": "throughput_rps saturation_rps goodput_rps highest_rate_rps map_highest_rate_rps",
+    "W": "power_provisioned_w power_mean_w map_power_provisioned_w",
+    "$/h": "cost_usd_per_hour map_cost_usd_per_hour",
     "$/request": "usd_per_request",
     "$/1e6 tokens": "usd_per_million_tokens",
     "requests/$": "requests_per_usd",
     "J/request": "energy_j_per_request",
     "requests/J": "requests_per_joule",
     "1": "ttft_slowdown tbt_slowdown e2e_slowdown load_fraction utilisation bound machines "
-    "slo_attainment slo_met status",
+    "slo_attainment slo_met status rate_vs_baseline_a100 rate_vs_baseline_h100 "
+    "cost_vs_baseline_a100 cost_vs_baseline_h100 power_vs_baseline_a100 power_vs_baseline_h100 "
+    "map_machines",
 }
 
 

@@ -1,0 +1,169 @@
+"""Which machines, how many, in which roles: the best cluster for a load and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import xarray as xr
+
+from splitmodel.errors import InputError, check_choice, check_range
+from splitmodel.evaluate import prepare
+from splitmodel.iteration.timing import Timing
+from splitmodel.provision.budget import Budget
+from splitmodel.provision.candidate import Asked, candidates_of
+from splitmodel.provision.explored import explored
+from splitmodel.provision.infeasible import InfeasibleError
+from splitmodel.provision.ranked import Found, ranked
+from splitmodel.provision.search import cheapest, fastest
+from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.design import DESIGN_NAMES
+from splitmodel.specs.hardware import Machine
+from splitmodel.specs.semantics import Semantics
+from splitmodel.specs.slo import SLO
+from splitmodel.specs.transformer import Transformer
+from splitmodel.specs.workload import Workload
+
+MINIMISED = {
+    "cost": ("usd_per_hour", "cost_usd_per_hour"),
+    "power": ("power_provisioned_w", "power_provisioned_w"),
+    "machines": ("machines", "machines"),
+}
+"""What can be minimised: the property of `Cluster` and the output variable."""
+BUDGETS = {
+    "budget_power_w": "power_provisioned_w",
+    "budget_usd_per_hour": "usd_per_hour",
+    "budget_machines": "machines",
+}
+"""What can be limited: the property of `Cluster`."""
+
+_MAPPED = 1.5
+"""Multiple of the least cost, power or machines up to which a map reaches."""
+
+
+def provision(
+    load: Workload,
+    *,
+    model: str | Transformer,
+    minimise: str | None = None,
+    maximise: str | None = None,
+    budget_power_w: float | None = None,
+    budget_usd_per_hour: float | None = None,
+    budget_machines: float | None = None,
+    designs: Sequence[str | Cluster] = DESIGN_NAMES,
+    slo: str | SLO | None = "splitwise",
+    timing: str | Timing | None = None,
+    semantics: str | Semantics = "physical",
+    stack: str | None = None,
+    reference: str | Machine | None = None,
+    tier: str = "analytic",
+    map_points: int = 0,
+) -> xr.Dataset:
+    """The best split of every design, ranked.
+
+    Either the least cost, power or machines that meet all limits at the rate of the load; or the
+    highest rate within budgets, where the rate of the load plays no role.
+
+    Args:
+        load: request sizes and arrival rate.
+        model: name in the catalogue, a file (TOML or Hugging Face config.json) or a `Transformer`.
+        minimise: "cost", "power" or "machines".
+        maximise: "rate", with at least one budget.
+        budget_power_w: provisioned power at most [W].
+        budget_usd_per_hour: cost at most [$/h].
+        budget_machines: machines at most.
+        designs: names as `splitmodel.specs.design.cluster_of` takes them, by default the six of
+            the paper; or clusters, of which the counts play no role.
+        slo: "splitwise" (the paper's nine limits), a TOML file, an `SLO` or None.
+        timing: "roofline", "interpolated" or a `Timing`; by default that of the semantics.
+        semantics: "physical" or "splitwise-sim".
+        stack: serving stack, "splitwise-2023" or "graphs".
+        reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
+        tier: "analytic".
+        map_points: also map the highest rate over the counts, for `plot_design_space`, with this
+            many points along each axis; 0 for no map.
+
+    Returns:
+        Dataset over `rank`, the best first, one rank per design that meets the limits; attribute
+        `infeasible` says why others do not. Metrics are those at the coordinate `rate_rps`: the
+        rate of the load, or where that is maximised, the highest rate.
+
+    Raises:
+        InputError: for a bad name or value, before any work; `InfeasibleError` where no design
+            meets the limits.
+
+    References:
+        Patel et al., Splitwise, ISCA 2024, Section IV-D (provisioning) and Figure 12.
+    """
+    limits = {
+        "budget_power_w": budget_power_w,
+        "budget_usd_per_hour": budget_usd_per_hour,
+        "budget_machines": budget_machines,
+    }
+    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    _check_goal(minimise, maximise, limits)
+    check_range("map_points", map_points, open_low=False)
+    candidates = candidates_of(designs)
+    question = prepare(
+        [each.cluster for each in candidates],
+        model,
+        slo,
+        timing=timing,
+        semantics=semantics,
+        stack=stack,
+        reference=reference,
+        tier=tier,
+    )
+    rate_rps = float(load.rate_rps)
+    budget = Budget({BUDGETS[name]: limit for name, limit in limits.items()})
+    found, infeasible = [], []
+    for candidate in candidates:
+        asked = Asked(question, load, candidate)
+        try:
+            if minimise:
+                split = cheapest(asked, MINIMISED[minimise][0], rate_rps)
+                found.append(Found(candidate, split, rate_rps))
+            else:
+                split = fastest(asked, budget)
+                found.append(Found(candidate, split, split.highest_rate_rps))
+        except InfeasibleError as reason:
+            infeasible.append(f"{candidate.name}: {reason}")
+    if not found:
+        raise InfeasibleError(
+            f"designs: none meets the limits; {'; '.join(infeasible)}; relax slo=, "
+            + ("lower the rate" if minimise else "raise the budgets")
+            + " or give other designs="
+        )
+    attrs = {
+        **({"minimise": minimise} if minimise else {"maximise": "rate"}),
+        **limits,
+        "workload": str(load.label.value),
+        "infeasible": "; ".join(infeasible),
+        **question.provenance,
+    }
+    least = MINIMISED[minimise][1] if minimise else None
+    result = ranked(question, load, found, least, attrs)
+    splitting = [each.candidate for each in found if each.candidate.splits]
+    if not (map_points and splitting):
+        return result
+    if minimise:
+        budget = Budget({MINIMISED[minimise][0]: _MAPPED * result[least].values[0]})
+    return result.merge(explored(question, load, splitting, budget, map_points))
+
+
+def _check_goal(minimise: str | None, maximise: str | None, limits: Mapping[str, float]) -> None:
+    """Exactly one goal, and budgets with the one that they bound."""
+    if (minimise is None) == (maximise is None):
+        raise InputError(
+            f"minimise: {minimise!r} and maximise: {maximise!r}; give one of them, minimise= "
+            f"{', '.join(MINIMISED)} or maximise= rate"
+        )
+    for name, limit in limits.items():
+        check_range(name, limit)
+    if minimise is not None:
+        check_choice("minimise", minimise, MINIMISED)
+        if limits:
+            raise InputError(f"{next(iter(limits))}: only with maximise='rate'")
+        return
+    check_choice("maximise", maximise, ["rate"])
+    if not limits:
+        raise InputError(f"maximise: 'rate' needs a budget, one of {', '.join(BUDGETS)}")
