@@ -1,5 +1,7 @@
 """Operation counts, against sums written out by hand."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import pytest
 
@@ -10,7 +12,7 @@ from splitmodel.specs.leaves import as_arrays
 
 pytestmark = pytest.mark.numerics
 
-EXACT = {"rel": 1e-6}
+exactly = partial(pytest.approx, rel=1e-6)
 """Counts are sums of a few products: float32 rounding is all that is left."""
 LLAMA = as_arrays(transformer("llama2-70b"))  # 8 KV heads among 64 of 128, gated MLP
 BLOOM = as_arrays(transformer("bloom-176b"))
@@ -47,17 +49,17 @@ def test_flop_per_token_are_twice_the_parameters(name, tensor_parallel):
 def test_matrix_flop_by_hand():
     h, ffn = 8192, 28672
     llama = 80 * (h * h + 2 * h * 1024 + h * h + 3 * h * ffn) + h * 32000
-    assert float(matrix_flop(listed(ONE_TOKEN))) == pytest.approx(2 * llama, **EXACT)
+    assert float(matrix_flop(listed(ONE_TOKEN))) == exactly(2 * llama)
     h = 14336
     bloom = 70 * 12 * h * h + h * 250880
-    assert float(matrix_flop(listed(ONE_TOKEN, BLOOM))) == pytest.approx(2 * bloom, **EXACT)
+    assert float(matrix_flop(listed(ONE_TOKEN, BLOOM))) == exactly(2 * bloom)
 
 
 def test_only_the_last_token_of_a_prompt_meets_the_lm_head():
     head = 2 * 8192 * 32000
     body = float(matrix_flop(listed(ONE_TOKEN))) - head
     flop = float(matrix_flop(listed(prompts(1500.0, 3.0))))
-    assert flop == pytest.approx(3 * (1500 * body + head), **EXACT)
+    assert flop == exactly(3 * (1500 * body + head))
 
 
 def test_a_decoded_token_reads_every_weight_once():
@@ -71,26 +73,24 @@ def test_a_decoded_token_reads_every_weight_once():
 def test_shares_of_a_tensor_parallel_group_add_up(kind, tensor_parallel):
     batch = mixed_batch(prompts(700.0), decodes(5.0, 900.0))
     whole, share = listed(batch), listed(batch, tensor_parallel=tensor_parallel)
-    assert tensor_parallel * total(share, "flop", kind) == pytest.approx(
-        total(whole, "flop", kind), **EXACT
-    )
+    assert tensor_parallel * total(share, "flop", kind) == exactly(total(whole, "flop", kind))
 
 
 @pytest.mark.parametrize(("tensor_parallel", "copies"), [(8.0, 1.0), (16.0, 2.0), (64.0, 8.0)])
 def test_kv_heads_are_replicated_where_the_group_is_larger(tensor_parallel, copies):
     counts = listed(decodes(32.0, 1500.0), tensor_parallel=tensor_parallel)
     cache_bytes = 32 * 1500 * 327_680
-    assert tensor_parallel * total(counts, "hbm_bytes", "decode_attention") == pytest.approx(
-        copies * cache_bytes, **EXACT
+    assert tensor_parallel * total(counts, "hbm_bytes", "decode_attention") == exactly(
+        copies * cache_bytes
     )
     # Query heads are not: attention's products stay split evenly.
-    assert tensor_parallel * total(counts, "flop", "decode_attention") == pytest.approx(
-        4 * 32 * 1500 * 8192 * 80, **EXACT
+    assert tensor_parallel * total(counts, "flop", "decode_attention") == exactly(
+        4 * 32 * 1500 * 8192 * 80
     )
     # Each copy of a KV head has the projections of its own: 2·8192·1024 weights a layer.
     extra = 2 * 32 * 80 * (copies - 1) * 2 * 8192 * 1024
-    assert tensor_parallel * float(matrix_flop(counts)) == pytest.approx(
-        float(matrix_flop(listed(decodes(32.0, 1500.0)))) + extra, **EXACT
+    assert tensor_parallel * float(matrix_flop(counts)) == exactly(
+        float(matrix_flop(listed(decodes(32.0, 1500.0)))) + extra
     )
 
 
@@ -128,9 +128,9 @@ def test_a_mixed_batch_is_the_sum_of_its_parts_but_reads_the_weights_once():
             if (field, kind) == ("hbm_bytes", "gemm"):
                 h, ffn = 8192, 28672
                 summed -= 2 * (80 * (2 * h * h + 2 * h * 1024 + 3 * h * ffn) + h * 32000)
-            assert total(mixed, field, kind) == pytest.approx(summed, **EXACT)
+            assert total(mixed, field, kind) == exactly(summed)
 
 
 def test_elementwise_traffic_is_24_bytes_a_token_and_hidden_unit():
     counts = listed(prompts(1000.0))
-    assert total(counts, "hbm_bytes", "elementwise") == pytest.approx(24e3 * 8192 * 80, **EXACT)
+    assert total(counts, "hbm_bytes", "elementwise") == exactly(24e3 * 8192 * 80)
