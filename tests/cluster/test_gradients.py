@@ -66,7 +66,9 @@ def elasticities(function, jacobian, cluster, load):
         [np.asarray(function(cluster, load, ones.at[k].add(sign * step))) for sign in (1.0, -1.0)]
         for k in range(4)
     ]
-    central = np.stack([(above - below) / (2.0 * step) for above, below in sides], axis=1)
+    # Infinite latencies, beyond saturation, have no difference.
+    with np.errstate(invalid="ignore"):
+        central = np.stack([(above - below) / (2.0 * step) for above, below in sides], axis=1)
     return exact, central
 
 
@@ -133,12 +135,15 @@ def test_reverse_mode_equals_forward_mode():
 
 
 @pytest.mark.numerics
-def test_gradient_with_respect_to_every_leaf_is_finite():
+def test_derivative_along_every_leaf_is_finite():
     load = sm.Workload.azure("conv", rate_rps=20.0)
 
-    def tbt_p90(cluster):
-        return sm.metrics(cluster, load, "bloom-176b").tbt_s[1]
+    @jax.jit
+    def derivative(cluster):
+        direction = jax.tree.map(jnp.ones_like, cluster)
+        return jax.jvp(lambda tree: sm.metrics(tree, load, "bloom-176b"), (cluster,), (direction,))
 
     for cluster in CLUSTERS.values():
-        gradient = jax.jit(jax.grad(tbt_p90))(cluster)
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+        leaves = jax.tree.map(jnp.asarray, cluster)
+        _, tangents = derivative(leaves)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tangents))
