@@ -3,7 +3,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 
 # The main job, as the README shows it.
-DEMO ?= $(BIN)/splitmodel provision --help
+DEMO := $(BIN)/splitmodel provision --model bloom-176b --workload conv --maximise rate \
+	--budget-power-w 408e3 --compare-semantics --out best.nc --figure space.png
 
 .PHONY: demo test docs format clean
 
