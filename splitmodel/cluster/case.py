@@ -86,6 +86,8 @@ def _iteration_s(timing: Timing, batch: Batch, model: Transformer, instance: Ins
 def servers(pool: Pool, instance: Instance) -> Scalar:
     """Independent batches that a pool runs at once.
 
-    A pipeline of p stages keeps p batches in flight, each with the latency of all stages.
+    A pipeline of p stages keeps p batches in flight, each with the latency of all stages. Where no
+    instance fits a machine, or there is no machine, the floor keeps what follows finite; the
+    status tells.
     """
-    return pool.machines * instance.per_machine * instance.pipeline_parallel
+    return jnp.maximum(pool.machines * instance.per_machine * instance.pipeline_parallel, 1e-6)
