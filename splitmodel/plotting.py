@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.errors import InputError
-from splitmodel.results import complete_file
+from splitmodel.results import check_writable, complete_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,14 +170,22 @@ def _mark_best(panel: Axes, best: xr.Dataset) -> None:
     )
 
 
+def check_figure(path: str | Path) -> None:
+    """Raise InputError unless a figure can be written there; call it before long work."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix[1:].lower() not in formats:
+        raise InputError(f"{path}: not a known kind of figure; endings are {', '.join(formats)}")
+    check_writable(path)
+
+
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure; the ending of the path, such as .png, .svg or .pdf, tells the format.
 
     Raises:
         InputError: if the file cannot be written or the format is unknown.
     """
-    formats = figure.canvas.get_supported_filetypes()
-    if Path(path).suffix[1:].lower() not in formats:
-        raise InputError(f"{path}: not a known kind of figure; endings are {', '.join(formats)}")
+    check_figure(path)
     with complete_file(path) as unfinished:
         figure.savefig(unfinished, dpi=150)

@@ -12,7 +12,9 @@ from cyclopts import App, CycloptsError
 
 from splitmodel.cli.evaluate import evaluate_command
 from splitmodel.cli.listing import list_command
+from splitmodel.cli.max_rate import max_rate_command
 from splitmodel.cli.plugins import PLUGINS, delegate
+from splitmodel.cli.provision import provision_command
 from splitmodel.cli.sweep import sweep_command
 from splitmodel.errors import InputError
 
@@ -33,7 +35,13 @@ def _examples(command: Callable[..., None]) -> str:
     return "Examples:\n" + indent(dedent(lines), " " * 4)
 
 
-COMMANDS = {"evaluate": evaluate_command, "sweep": sweep_command, "list": list_command}
+COMMANDS = {
+    "provision": provision_command,
+    "max-rate": max_rate_command,
+    "sweep": sweep_command,
+    "evaluate": evaluate_command,
+    "list": list_command,
+}
 for name, command in COMMANDS.items():
     app.command(command, name=name, help_epilogue=_examples(command))
 for name, plugin in PLUGINS.items():

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from splitmodel.cli.options import ClusterOptions, Flag, QuestionOptions, SizesOptions
-from splitmodel.cli.show import plain, print_configuration, print_json
+from splitmodel.cli.show import plain, print_json, show_configuration
 from splitmodel.evaluate import evaluate
 
 
@@ -45,4 +45,4 @@ def evaluate_command(
     if json:
         print_json(plain(result))
     else:
-        print_configuration(result)
+        show_configuration(result)

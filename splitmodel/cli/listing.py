@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from splitmodel.cli.options import Flag
-from splitmodel.cli.show import print_json, print_table
+from splitmodel.cli.show import print_json, show, table
 from splitmodel.errors import check_choice
 from splitmodel.specs.catalogue import machine, machine_names, model_names, transformer
 from splitmodel.specs.raw_files import AZURE_TRACES
 from splitmodel.specs.workload import Workload
 
-Table = dict[str, dict[str, Any]]
+Found = dict[str, dict[str, Any]]
 """Fields by name of the thing listed."""
 
 
@@ -35,17 +35,19 @@ def list_command(what: Annotated[str, Parameter(name="WHAT")], /, *, json: Flag 
             splitmodel list machines
             splitmodel list models --json
     """
-    table = LISTS[check_choice("list", what, LISTS)]()
+    found = LISTS[check_choice("list", what, LISTS)]()
     if json:
-        print_json(table)
-    elif table:
-        fields = next(iter(table.values()))
-        print_table([what, *fields], ([name, *each.values()] for name, each in table.items()))
+        print_json(found)
+    elif found:
+        fields = next(iter(found.values()))
+        show(
+            table(what, ["name", *fields], ([name, *each.values()] for name, each in found.items()))
+        )
     else:
         print(f"no {what}")
 
 
-def _machines() -> Table:
+def _machines() -> Found:
     return {
         name: {
             "gpus": each.gpus,
@@ -59,7 +61,7 @@ def _machines() -> Table:
     }
 
 
-def _models() -> Table:
+def _models() -> Found:
     return {
         name: {
             "parameters": each.parameters,
@@ -74,7 +76,7 @@ def _models() -> Table:
     }
 
 
-def _workloads() -> Table:
+def _workloads() -> Found:
     return {
         name: {
             f"{column}_tokens_{what}": float(value)
@@ -90,11 +92,11 @@ def _workloads() -> Table:
     }
 
 
-def _studies() -> Table:
+def _studies() -> Found:
     return {each.name: {"module": each.value} for each in entry_points(group="splitmodel.studies")}
 
 
-LISTS: dict[str, Callable[[], Table]] = {
+LISTS: dict[str, Callable[[], Found]] = {
     "machines": _machines,
     "models": _models,
     "workloads": _workloads,

@@ -10,7 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from splitmodel.cli.options import Flag, QuestionOptions, SizesOptions
-from splitmodel.cli.show import print_json, print_table
+from splitmodel.cli.show import print_json, show, table
 from splitmodel.codes import Status
 from splitmodel.errors import InputError
 from splitmodel.results import check_writable, save
@@ -85,4 +85,4 @@ def sweep_command(
     if json:
         print_json(summary)
     else:
-        print_table(["sweep", "value"], summary.items())
+        show(table("Sweep", ["result", "value"], summary.items()))
