@@ -77,9 +77,7 @@ def sweep(
         InputError: for an unknown name or a malformed value, before any work.
     """
     outputs = Metrics.__dataclass_fields__
-    wanted = outputs if variables is None else [*variables, "status"]
-    # In order and once each; the axis `machines` is the output of that name.
-    names = [name for name in dict.fromkeys(wanted) if name not in space.axes]
+    names = tuple(outputs if variables is None else dict.fromkeys([*variables, "status"]))
     for name in names:
         check_choice("variables", name, outputs)
     kinds = list(space.kinds(float(np.asarray(load.rate_rps))))
@@ -95,13 +93,17 @@ def sweep(
         tier=tier,
         must_serve=False,
     )
-    values = run_rows(_Chosen(question, tuple(names)), load, groups, progress=progress)
+    values = run_rows(_Chosen(question, names), load, groups, progress=progress)
     dims = tuple(space.axes) if space.is_product else ("config",)
     shape = [len(space.axes[name]) for name in dims] if space.is_product else [-1]
     coords = {name: _coordinate(name, space, kinds) for name in space.axes}
     coords.setdefault("rate_rps", xr.Variable((), load.rate_rps, axis_attrs("rate_rps")))
     return dataset(
-        {name: each.reshape(*shape, *each.shape[1:]) for name in names for each in [values[name]]},
+        {
+            name: values[name].reshape(*shape, *values[name].shape[1:])
+            for name in names
+            if name not in space.axes  # the axis `machines` is the output of that name
+        },
         dims,
         coords,
         {"space": space.to_toml(), "workload": str(load.label.value), **question.provenance},
