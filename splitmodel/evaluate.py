@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 import xarray as xr
 
 from splitmodel.cluster.metrics import Metrics, metrics
+from splitmodel.compilation import quick_jit
 from splitmodel.errors import InputError, check_choice
 from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.estimate import check_heads, check_hosted, unprofiled
@@ -118,7 +118,7 @@ class Question(eqx.Module):
         }
 
 
-@jax.jit
+@quick_jit
 def _compiled(question: Question, cluster: Cluster, load: Workload) -> Metrics:
     return question(cluster, load)
 

@@ -74,7 +74,7 @@ def plot_design_space(result: xr.Dataset | xr.DataTree) -> Figure:
     for each in results:
         if "map_highest_rate_rps" not in each:
             raise InputError(
-                "result: has no map; call provision with map_points=20 and a design that has a "
+                "result: has no map; call provision with map_points=16 and a design that has a "
                 "prompt and a token pool"
             )
     designs = list(dict.fromkeys(str(name) for each in results for name in each.map_design.values))

@@ -219,7 +219,7 @@ _DECISION = (
     Variable(
         "map_highest_rate_rps",
         "highest rate on the map",
-        "Highest rate over a grid of prompt and token machines, rounded down to 1.2% of the "
+        "Highest rate over a grid of prompt and token machines, rounded down to 1.6% of the "
         "saturation rate.",
     ),
     Variable(

@@ -68,7 +68,7 @@ class Asked(NamedTuple):
         shape = np.shape(rate_rps)
         flat = (np.broadcast_to(each, shape).ravel() for each in (first, second, rate_rps))
         group = Group(self.candidate.cluster, self.candidate.rows(*flat))
-        values = run_rows(self.question, self.load, [group], chunk=CHUNK)
+        values = run_rows(self.question, self.load, [group], chunk=CHUNK, quick=True)
         return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), values)
 
 

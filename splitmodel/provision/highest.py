@@ -16,8 +16,8 @@ from splitmodel.provision.candidate import Asked
 _BETWEEN = np.arange(1, 15) / 15.0
 PRECISE = (SCANNED, *[_BETWEEN] * 3)
 """Shares tried: of the saturation rate, then of what is left; 1e-5 of the saturation rate."""
-COARSE = (np.arange(1, 9) / 9.0,) * 2
-"""To 1.2% of the saturation rate, enough for a map."""
+COARSE = (np.array([0.5]),) * 6
+"""Bisection to 1.6% of the saturation rate, enough for a map; it sees one crossing of several."""
 _LEAST_RPS = 1e-9
 """Tried in place of 0 where a model does not fit."""
 

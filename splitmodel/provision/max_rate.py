@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import jax
-
 from splitmodel.cluster.highest_rate import highest_rate
+from splitmodel.compilation import quick_jit
 from splitmodel.evaluate import Question, prepare
 from splitmodel.iteration.timing import Timing
 from splitmodel.specs.cluster import Cluster
@@ -61,7 +60,7 @@ def max_rate(
     return float(_compiled(question, cluster, load))
 
 
-@jax.jit
+@quick_jit
 def _compiled(question: Question, cluster: Cluster, load: Workload) -> Scalar:
     return highest_rate(
         cluster,

@@ -60,7 +60,7 @@ def ranked(
         Dataset with designs, counts and rates as coordinates of `rank`.
     """
     groups = [each.group for each in found]
-    metrics = run_rows(question, load, groups, chunk=CHUNK)
+    metrics = run_rows(question, load, groups, chunk=CHUNK, quick=True)
     values = {name: getattr(metrics, name) for name in type(metrics).__dataclass_fields__}
     values["highest_rate_rps"] = np.array([each.split.highest_rate_rps for each in found])
     names = [each.candidate.name for each in found]

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from splitmodel.compilation import quick_jit
 from splitmodel.errors import check_range
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.leaves import as_arrays
@@ -72,6 +73,7 @@ def run_rows(
     groups: Sequence[Group],
     *,
     chunk: int = CHUNK,
+    quick: bool = False,
     progress: bool = False,
 ) -> Any:
     """Value of `function` for every configuration.
@@ -82,6 +84,7 @@ def run_rows(
         load: request sizes; its rate is replaced by that of each row.
         groups: configurations by hardware, at least one.
         chunk: configurations per call of the compiled function, which is compiled for each size.
+        quick: compile faster and run slower, for few configurations; see `quick_jit`.
         progress: show a bar over chunks.
 
     Returns:
@@ -93,10 +96,11 @@ def run_rows(
     for group in groups:
         _check(group.rows)
     chunks = list(_chunks(groups, chunk))
+    compiled = _quickly_compiled if quick else _compiled
     function, load, clusters = as_arrays((function, load, [group.cluster for group in groups]))
 
     def run(part: _Chunk) -> Any:
-        values = _compiled(function, clusters[part.group], load, part.rows)
+        values = compiled(function, clusters[part.group], load, part.rows)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: part.used], values)
 
     # The first call compiles, which must not happen in two threads at once.
@@ -108,14 +112,17 @@ def run_rows(
         return jax.tree.map(lambda *parts: np.concatenate(parts), *bar)
 
 
-@jax.jit
-def _compiled(
+def _run(
     function: Callable[[Cluster, Workload], Any], cluster: Cluster, load: Workload, rows: Rows
 ) -> Any:
     def one(row: Rows) -> Any:
         return function(row.of(cluster), load.with_rate(row.rate_rps))
 
     return jax.vmap(one)(rows)
+
+
+_compiled = jax.jit(_run)
+_quickly_compiled = quick_jit(_run)
 
 
 def _chunks(groups: Sequence[Group], size: int) -> Iterator[_Chunk]:
