@@ -69,14 +69,16 @@ class Requests(eqx.Module):
     def _bracket(self, exceeded: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Values between which the metric is exceeded by that share of requests.
 
-        One-sided Chebyshev bounds from the mean and variance over cells.
+        Nobody is below all fixed parts, and if every cell alone exceeds a value by less than the
+        share, so do all. Where cells differ much, one-sided Chebyshev bounds are tighter.
 
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
         ends = self.fixed_low_s / self.reference_low, self.fixed_high_s / self.reference_high
-        delay, reference = self.delay, 0.5 * (self.reference_low + self.reference_high)
+        delay, occupied = self.delay, self.weight > 0.0
         waited_s = delay.chance * delay.scale_s
+        reference = 0.5 * (self.reference_low + self.reference_high)
         value = 0.5 * (ends[0] + ends[1]) + (delay.shift_s + waited_s) / reference
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (ends[1] - ends[0]) ** 2 / 4.0
@@ -84,6 +86,16 @@ class Requests(eqx.Module):
         mean = jnp.sum(self.weight * value)
         deviation = jnp.sqrt(jnp.sum(self.weight * (spread + (value - mean) ** 2)))
         odds = jnp.sqrt(exceeded / (1.0 - exceeded))
-        margin = 2.0 * _BLUR * mean
-        low = jnp.maximum(mean - deviation * odds - margin, 0.0)
-        return low, mean + deviation / odds + margin
+
+        def latest(share: jax.Array) -> jax.Array:
+            wait_s = delay.shift_s + delay.scale_s * jnp.log(jnp.maximum(delay.chance / share, 1.0))
+            late = (
+                (self.fixed_low_s + wait_s) / self.reference_low,
+                (self.fixed_high_s + wait_s) / self.reference_high,
+            )
+            return jnp.max(jnp.maximum(*late), where=occupied, initial=0.0)
+
+        earliest = jnp.min(jnp.minimum(*ends), where=occupied, initial=jnp.inf)
+        low = jnp.maximum(mean - deviation * odds, earliest)
+        high = jnp.minimum(mean + deviation / odds, jax.vmap(latest)(exceeded))
+        return (1.0 - 2.0 * _BLUR) * low, (1.0 + 2.0 * _BLUR) * high
