@@ -33,8 +33,8 @@ def first_crossing(
     The tried points are walked through in order until one is below zero; between it and the one
     before, Chandrupatla's method refines the crossing. It needs no derivative; the result then
     carries the implicit one, so that nothing is differentiated through the loop, and a derivative
-    of zero where the function is flat. The first point stands where already that one
-    is below zero, and the last where none is.
+    of zero where the function is flat. The first point stands where already that one is below
+    zero, and the last where none is, each with its own derivative.
 
     Args:
         function: elementwise, of an array of the shape of one point.
@@ -44,40 +44,43 @@ def first_crossing(
     References:
         Chandrupatla, Advances in Engineering Software 28, 145–149 (1997).
     """
+    first, last = tried[0], tried[-1]
     tried = jax.lax.stop_gradient(tried)
     points = tried.shape[0]
     if tried.dtype == jnp.float64:
         iterations += _EXTRA_FOR_FLOAT64
 
     def solve(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> jax.Array:
-        def walk(x: jax.Array, value: jax.Array, state: _State) -> _State:
+        def walked(state: _State) -> _State:
             """Go on to the next point, until one is below zero."""
             searching = state.at_b > 0.0
-            above, below = searching & (value > 0.0), searching & (value <= 0.0)
+            above, below = searching & (state.value > 0.0), searching & (state.value <= 0.0)
             return state._replace(
-                a=jnp.where(above, x, state.a),
-                at_a=jnp.where(above, value, state.at_a),
-                b=jnp.where(below, x, state.b),
-                at_b=jnp.where(below, value, state.at_b),
+                a=jnp.where(above, state.x, state.a),
+                at_a=jnp.where(above, state.value, state.at_a),
+                b=jnp.where(below, state.x, state.b),
+                at_b=jnp.where(below, state.value, state.at_b),
             )
 
         def step(count: jax.Array, state: _State) -> _State:
-            walking = count < points
+            # The value found last is looked at only now: only what a loop carries is one number.
+            # Otherwise the compiler evaluates the function anew, and rounds it otherwise, for each
+            # use, and where its sign differs between two of them the bracket is lost.
+            state = jax.tree.map(
+                lambda walked, refined: jnp.where(count <= points, walked, refined),
+                walked(state),
+                _refined(state),
+            )
             inside = state.a + state.share * (state.b - state.a)
             # Walking and refining share the only copy of the function.
-            x = jnp.where(walking, tried[jnp.minimum(count, points - 1)], inside)
-            value = function(x)
-            return jax.tree.map(
-                lambda walked, refined: jnp.where(walking, walked, refined),
-                walk(x, value, state),
-                _refined(x, value, state),
-            )
+            x = jnp.where(count < points, tried[jnp.minimum(count, points - 1)], inside)
+            return state._replace(x=x, value=function(x))
 
         # Until one is known, the upper end counts as above zero. Where there is no crossing both
         # ends become the same point.
         one = jnp.ones_like(start)
-        state = _State(tried[0], tried[-1], one, one, 0.5 * one)
-        state = jax.lax.fori_loop(0, points + iterations, step, state)
+        state = _State(tried[0], tried[-1], one, one, 0.5 * one, tried[0], one)
+        state = _refined(jax.lax.fori_loop(0, points + iterations, step, state))
         return jnp.where(jnp.abs(state.at_a) < jnp.abs(state.at_b), state.a, state.b)
 
     def tangent_solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
@@ -85,22 +88,26 @@ def first_crossing(
         steep = slope < 0.0
         return jnp.where(steep, y / jnp.where(steep, slope, -1.0), 0.0)
 
-    return jax.lax.custom_root(function, tried[0], solve, tangent_solve)
+    root = jax.lax.custom_root(function, tried[0], solve, tangent_solve)
+    # An end that stands is no root: the function says nothing about its derivative.
+    return jnp.where(root <= first, first, jnp.where(root >= last, last, root))
 
 
 class _State(NamedTuple):
-    """Bracket (a, b) with opposite signs, and where between a and b to look next."""
+    """Bracket (a, b) with opposite signs, where between them to look next, and what was found."""
 
     a: jax.Array
     b: jax.Array
     at_a: jax.Array
     at_b: jax.Array
     share: jax.Array
+    x: jax.Array
+    value: jax.Array
 
 
-def _refined(x: jax.Array, value: jax.Array, state: _State) -> _State:
+def _refined(state: _State) -> _State:
     """One step of Chandrupatla's method: inverse quadratic where that is safe, else bisection."""
-    a, b, at_a, at_b, _ = state
+    a, b, at_a, at_b, _, x, value = state
     same = (value > 0.0) == (at_a > 0.0)
     # x becomes a, the end of opposite sign b, and the one that drops out c.
     c, at_c = jnp.where(same, a, b), jnp.where(same, at_a, at_b)
@@ -115,7 +122,7 @@ def _refined(x: jax.Array, value: jax.Array, state: _State) -> _State:
     # Once converged the quotients are 0/0 and say nothing.
     safe &= jnp.isfinite(quadratic)
     share = jnp.where(safe, jnp.clip(quadratic, 1e-3, 1.0 - 1e-3), 0.5)
-    return _State(a, b, at_a, at_b, share)
+    return _State(a, b, at_a, at_b, share, x, value)
 
 
 def _quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
