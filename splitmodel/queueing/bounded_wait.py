@@ -48,8 +48,9 @@ def bounded_wait(
         chance, conditional_s = stay(elsewhere)
         return chance * jnp.exp(-limit_s / conditional_s) - elsewhere
 
-    zero = jnp.zeros_like(offered)
-    elsewhere = bracketed_root(excess, zero, zero + 1.0, _ITERATIONS)
+    # At least what the servers cannot do goes elsewhere, converged or not.
+    least = 1.0 - _FULLEST / jnp.maximum(offered, _FULLEST)
+    elsewhere = bracketed_root(excess, least, jnp.ones_like(offered), _ITERATIONS)
     chance, conditional_s = stay(elsewhere)
     reach = limit_s / conditional_s
     beyond = jnp.exp(-reach)

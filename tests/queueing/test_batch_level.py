@@ -1,0 +1,66 @@
+"""Batch sizes that arrivals and stays agree on, against solutions by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from splitmodel.queueing.batch_level import batch_level, spread
+
+pytestmark = pytest.mark.numerics
+
+MOST = jnp.asarray(64.0)
+CLOSE = {"float32": 1e-4, "float64": 1e-9}
+
+
+def level(rate_rps, stay_s, most=MOST):
+    found = batch_level(jnp.asarray(rate_rps), stay_s, most)
+    return float(found), CLOSE[str(found.dtype)]
+
+
+@pytest.mark.parametrize("rate_rps", [0.01, 0.5, 4.0])
+def test_a_constant_stay_is_an_infinite_server_group(rate_rps):
+    """M/G/∞: the mean number present is rate × stay (Little)."""
+    batch, close = level(rate_rps, lambda batch: 12.5 + 0.0 * batch)
+    assert batch == pytest.approx(rate_rps * 12.5, rel=close)
+
+
+@pytest.mark.parametrize("rate_rps", [0.01, 0.5, 3.9])
+def test_a_stay_that_grows_with_the_batch(rate_rps):
+    """The solution of b = λ·(t0 + k·b) is λ·t0/(1 − λ·k)."""
+    batch, close = level(rate_rps, lambda batch: 2.0 + 0.2 * batch)
+    assert batch == pytest.approx(rate_rps * 2.0 / (1.0 - rate_rps * 0.2), rel=close)
+
+
+def test_a_stay_that_grows_faster_than_the_batch():
+    """Of the two solutions of b = λ·t0·(1 + b²/c²) the lower one is stable."""
+    batch, close = level(0.5, lambda batch: 10.0 * (1.0 + (batch / 30.0) ** 2))
+    lower, _ = sorted(np.roots([5.0 / 900.0, -1.0, 5.0]).real)
+    assert batch == pytest.approx(lower, rel=close)
+
+
+def test_processor_sharing():
+    """M/M/1-PS: stay S·(b + 1) gives the mean number ρ/(1 − ρ) of the queue."""
+    batch, close = level(0.45, lambda batch: 2.0 * (batch + 1.0))
+    assert batch == pytest.approx(0.9 / 0.1, rel=close)
+
+
+def test_a_batch_that_would_outgrow_the_limit_stands_there():
+    def outgrown(rate_rps, most):
+        return batch_level(rate_rps, lambda batch: 2.0 + 0.2 * batch, most)
+
+    found, slopes = jax.value_and_grad(outgrown, argnums=(0, 1))(jnp.asarray(6.0), MOST)
+    assert float(found) == 64.0
+    assert [float(slope) for slope in slopes] == [0.0, 1.0]
+
+
+def test_derivative_with_respect_to_the_rate():
+    """Of λ·t0/(1 − λ·k): t0/(1 − λ·k)²."""
+    slope = jax.grad(lambda rate: batch_level(rate, lambda b: 2.0 + 0.2 * b, MOST))(
+        jnp.asarray(2.0)
+    )
+    assert float(slope) == pytest.approx(2.0 / 0.6**2, rel=1e-4)
+
+
+def test_spread_is_that_of_a_poisson():
+    np.testing.assert_allclose(spread(jnp.asarray([0.0, 9.0, 400.0])), [1e-6, 3.0, 20.0], rtol=1e-6)

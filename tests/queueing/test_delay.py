@@ -1,0 +1,61 @@
+"""Two-moment delays, against numerical integration of their tails."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from splitmodel.queueing.delay import delay_from_moments
+
+pytestmark = pytest.mark.numerics
+
+VARIATIONS = [0.05, 0.5, 0.99, 1.0, 1.01, 2.0, 6.0]
+"""Coefficients of variation on both sides of the exponential's."""
+
+
+def fitted(mean_s, cv):
+    return delay_from_moments(jnp.asarray(mean_s), jnp.asarray((cv * mean_s) ** 2))
+
+
+def tail(delay):
+    """P(delay > t) as the class defines it, in plain Python."""
+    shift_s, chance, scale_s = (float(leaf) for leaf in jax.tree.leaves(delay))
+    return lambda t: chance * np.exp(-(t - shift_s) / scale_s) if t > shift_s else 1.0
+
+
+@pytest.mark.parametrize("mean_s", [3e-3, 40.0])
+@pytest.mark.parametrize("cv", VARIATIONS)
+def test_mean_and_variance_are_reproduced(mean_s, cv):
+    delay = fitted(mean_s, cv)
+    beyond = tail(delay)
+    start_s = float(delay.shift_s)
+    end_s = start_s + 60.0 * float(delay.scale_s)
+    mean = start_s + quad(beyond, start_s, end_s)[0]
+    second = start_s**2 + quad(lambda t: 2.0 * t * beyond(t), start_s, end_s)[0]
+    assert mean == pytest.approx(mean_s, rel=1e-5)
+    assert second - mean**2 == pytest.approx((cv * mean_s) ** 2, rel=1e-3)  # of float32 at cv 0.05
+    assert 0.0 < float(delay.chance) <= 1.0
+    assert start_s >= 0.0
+
+
+@pytest.mark.parametrize("cv", [0.5, 2.0])
+def test_integrated_tail(cv):
+    delay = fitted(2.0, cv)
+    for low_s, high_s in ((-3.0, 0.5), (-1.0, 1.5), (0.2, 7.0), (4.0, 9.0)):
+        by_quadrature_s = quad(tail(delay), low_s, high_s, points=[float(delay.shift_s)])[0]
+        difference_s = delay.integrated_tail_s(high_s) - delay.integrated_tail_s(low_s)
+        assert float(difference_s) == pytest.approx(by_quadrature_s, rel=1e-5)
+
+
+def test_the_two_forms_meet_where_the_coefficient_of_variation_is_one():
+    below, above = (jax.tree.leaves(fitted(2.0, cv)) for cv in (1.0 - 1e-4, 1.0 + 1e-4))
+    np.testing.assert_allclose(below, above, atol=1e-3)
+    np.testing.assert_allclose(below, [0.0, 1.0, 2.0], atol=1e-3)
+
+
+def test_no_delay_is_finite_and_negligible():
+    delay = delay_from_moments(jnp.zeros(2), jnp.asarray([0.0, 1.0]))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(delay))
+    mean_s = delay.shift_s + delay.chance * delay.scale_s
+    np.testing.assert_allclose(mean_s, 1e-7, rtol=1e-5)
