@@ -40,6 +40,8 @@ apidoc_modules = [
         "automodule_options": {"members"},
     }
 ]
+# The public names of the package are documented where they are defined.
+autodoc_default_options = {"ignore-module-all": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = True

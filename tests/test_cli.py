@@ -11,7 +11,8 @@ import xarray as xr
 from cyclopts import App
 
 import splitmodel as sm
-from splitmodel.cli import main, plugins, sweep
+from splitmodel.cli import main, plugins, provision, sweep
+from splitmodel.cli import max_rate as cli_max_rate
 
 HA = "--design HA --prompt 25 --token 26"
 LOAD = "--workload conv --rate 70 --model bloom-176b"
@@ -142,6 +143,56 @@ def test_sweep_writes_what_python_returns(run, tmp_path):
     assert "slo_met" in run(f"sweep {spec} --out {out}")
 
 
+PROVISION = "provision --model bloom-176b --workload conv --designs AA baseline-A100"
+BUDGET = "--maximise rate --budget-machines 40"
+
+
+def test_provision_ranks_designs(run, tmp_path):
+    out, figure = tmp_path / "best.nc", tmp_path / "space.png"
+    printed = json.loads(run(f"{PROVISION} {BUDGET} --out {out} --figure {figure} --json"))
+    assert set(printed["design"].values()) == {"AA", "baseline-A100"}
+    assert printed["machines"] == {"1": 40.0, "2": 40.0}
+    assert printed["highest_rate_rps"]["1"] > printed["highest_rate_rps"]["2"] > 0.0
+    assert printed["ttft_s"]["1"].keys() == {"50", "90", "99"}
+    assert not any(name.startswith("map_") for name in printed)
+    assert figure.stat().st_size > 0
+    with xr.open_dataset(out, engine="h5netcdf") as written:
+        assert written["highest_rate_rps"].values.tolist() == [
+            printed["highest_rate_rps"][rank] for rank in ("1", "2")
+        ]
+        assert "map_highest_rate_rps" in written
+    table = run(f"{PROVISION} {BUDGET}")
+    assert all(name in table for name in ("highest_rate_rps", "rate_vs_baseline_a100", "AA"))
+
+
+def test_provision_under_every_semantics(run, tmp_path, monkeypatch):
+    def compare_semantics(load, **question):
+        assert "semantics" not in question
+        found = sm.provision(load, **question)
+        return xr.DataTree.from_dict({"physical": found, "splitwise-sim": found})
+
+    monkeypatch.setattr(provision, "compare_semantics", compare_semantics)
+    out, figure = tmp_path / "best.nc", tmp_path / "space.png"
+    line = f"{PROVISION} {BUDGET} --compare-semantics"
+    assert run(f"{line} --out {out} --figure {figure}").count("highest_rate_rps") == 2
+    assert figure.stat().st_size > 0
+    with xr.open_datatree(out, engine="h5netcdf") as written:
+        assert set(written.children) == {"physical", "splitwise-sim"}
+    assert json.loads(run(f"{line} --json")).keys() == {"physical", "splitwise-sim"}
+
+
+def test_max_rate(run, monkeypatch):
+    def max_rate(cluster, *, workload, **question):
+        assert (cluster.machines, workload.label.value) == (51.0, "conv")
+        assert question["slo"] is None
+        return 12.3
+
+    monkeypatch.setattr(cli_max_rate, "max_rate", max_rate)
+    line = f"max-rate {HA} --workload conv --model bloom-176b --slo none"
+    assert run(line) == "12.3 requests/s\n"
+    assert json.loads(run(f"{line} --json")) == {"highest_rate_rps": 12.3}
+
+
 @pytest.mark.parametrize(
     ("what", "name"),
     [("machines", "DGX-H100"), ("models", "bloom-176b"), ("workloads", "conv")],
@@ -192,6 +243,15 @@ def test_list(run, what, name):
         (f"evaluate {HA} --workload conv --rate 70", "--model requires an argument"),
         (f"evaluate {HA} --workload conv --rate fast --model bloom-176b", '"fast"'),
         ("evalute", "Did you mean"),
+        # Goals and budgets.
+        (f"{PROVISION} --rate 9", "give one of them"),
+        (f"{PROVISION} --rate 9 --minimise costs", "did you mean cost"),
+        (f"{PROVISION} --minimise cost", "rate_rps: must be given"),
+        (f"{PROVISION} --maximise rate", "budget_power_w"),
+        (f"{PROVISION} --maximise rate --budget-power-w 0", "budget_power_w: 0 is outside"),
+        (f"{PROVISION} --maximise rate --budget-machines nan", "budget_machines: nan is outside"),
+        (f"{PROVISION} HHcp {BUDGET}", "did you mean HHcap"),
+        (f"max-rate {HA} --workload cnv --model bloom-176b", "did you mean conv"),
         # Extras that are not installed.
         ("calibrate", "pip install 'splitmodel[calibration]'"),
         ("study figure12 --json", "pip install 'splitmodel[studies]'"),
@@ -260,6 +320,19 @@ def test_sweep_needs_a_spec_and_a_file_that_can_be_written(refusal, tmp_path, mo
     assert "neither a .toml" in refusal(f"sweep {tmp_path / 'spec.txt'} --out out.nc")
     assert "cannot be written" in refusal(f"sweep {spec} --out {tmp_path / 'absent' / 'out.nc'}")
     assert "is a folder" in refusal(f"sweep {spec} --out {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        ("--out", "absent/best.nc", "cannot be written"),
+        ("--figure", "absent/space.png", "cannot be written"),
+        ("--figure", "space.xyz", "not a known kind of figure"),
+    ],
+)
+def test_provision_looks_at_files_before_work(refusal, tmp_path, monkeypatch, option, name, said):
+    monkeypatch.setattr(provision, "provision", lambda *_, **__: pytest.fail("work first"))
+    assert said in refusal(f"{PROVISION} {BUDGET} {option} {tmp_path / name}")
 
 
 def test_a_plugin_gets_the_words_after_its_name(run, monkeypatch):

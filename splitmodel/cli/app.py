@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         words: command line after the program's name; by default that of the process.
 
     Returns:
-        Exit code: 0, or 2 for input that cannot be used, which one line on standard error names.
+        0, or 2 for input that cannot be used, which one line on standard error names.
     """
     try:
         app(words)
