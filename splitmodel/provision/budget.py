@@ -18,7 +18,7 @@ class Budget(NamedTuple):
     """At least one, by the property's name."""
 
     def most_second(self, candidate: Candidate, first: np.ndarray) -> np.ndarray:
-        """Largest second count beside each first one; less than 1 where there is no room."""
+        """Largest second count beside each first one, shape [rows]; below 1 where no room is."""
         most = np.full(np.shape(first), np.inf)
         for quantity, limit in self.limits.items():
             of_first, of_second = candidate.per_machine(quantity)

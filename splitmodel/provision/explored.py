@@ -42,9 +42,9 @@ def explored(
     Returns:
         Dataset over `map_design`, `map_column` and `map_row`, the counts as coordinates.
     """
-    one = np.ones(())
-    prompt = [np.linspace(1.0, budget.most_first(each), points) for each in candidates]
-    token = [np.linspace(1.0, budget.most_second(each, one), points) for each in candidates]
+    one = np.ones(1)
+    prompt = [_axis(budget.most_first(each), points) for each in candidates]
+    token = [_axis(budget.most_second(each, one)[0], points) for each in candidates]
     values = {name: [] for name in ("map_highest_rate_rps", *_LINEAR)}
     for candidate, *axes in zip(candidates, prompt, token, strict=True):
         first, second = (grid.ravel() for grid in np.meshgrid(*axes, indexing="ij"))
@@ -62,3 +62,7 @@ def explored(
             "map_token": (("map_design", "map_row"), np.stack(token)),
         },
     )
+
+
+def _axis(most: float, points: int) -> np.ndarray:
+    return np.linspace(1.0, max(most, 2.0), points)

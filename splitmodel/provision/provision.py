@@ -80,7 +80,7 @@ def provision(
         reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
         tier: "analytic".
         map_points: also map the highest rate over the counts, for `plot_design_space`, with this
-            many points along each axis; 0 for no map.
+            many points, at least 2, along each axis; 0 for no map.
 
     Returns:
         Dataset over `rank`, the best first, one rank per design that meets the limits; attribute
@@ -101,7 +101,8 @@ def provision(
     }
     limits = {name: limit for name, limit in limits.items() if limit is not None}
     _check_goal(minimise, maximise, limits)
-    check_range("map_points", map_points, open_low=False)
+    if map_points:
+        check_range("map_points", map_points, low=2.0, open_low=False)
     candidates = candidates_of(designs)
     question = prepare(
         [each.cluster for each in candidates],
@@ -146,7 +147,7 @@ def provision(
     if not (map_points and splitting):
         return result
     if minimise:
-        budget = Budget({MINIMISED[minimise][0]: _MAPPED * result[least].values[0]})
+        budget = Budget({MINIMISED[minimise][0]: _MAPPED * float(result[least][0])})
     return result.merge(explored(question, load, splitting, budget, map_points))
 
 

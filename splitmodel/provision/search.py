@@ -38,8 +38,8 @@ def fastest(asked: Asked, budget: Budget) -> Split:
     Raises:
         InfeasibleError: if the budget has no room for the design, or the limits are never met.
     """
-    least = np.array(float(asked.candidate.splits))
-    if budget.most_second(asked.candidate, least) < 1.0:
+    fewest = np.array([float(asked.candidate.splits)])
+    if budget.most_second(asked.candidate, fewest).item() < 1.0:
         raise InfeasibleError("not even one machine of each pool is within the budgets")
 
     def score(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

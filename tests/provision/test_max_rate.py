@@ -1,0 +1,59 @@
+"""The highest rate of one cluster."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import splitmodel as sm
+
+CLUSTERS = {
+    "baseline": sm.Cluster.baseline("A100", machines=70),
+    "HA": sm.Cluster.splitwise("HA", prompt=25, token=26),
+    "by name": sm.Cluster.splitwise(prompt=("DGX-H200", 4), token=("DGX-A100", 9)),
+}
+
+
+@pytest.mark.numerics
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_limits_are_met_just_below_and_missed_just_above(name):
+    cluster = CLUSTERS[name]
+    rate_rps = sm.max_rate(cluster, model="bloom-176b", workload="conv")
+    for share, met in ((0.02, 1), (0.5, 1), (0.999, 1), (1.001, 0)):
+        load = sm.Workload.azure("conv", rate_rps=share * rate_rps)
+        assert sm.evaluate(cluster, load, model="bloom-176b").slo_met == met
+
+
+def test_a_workload_may_be_given_and_its_rate_plays_no_role():
+    cluster = CLUSTERS["HA"]
+    load = sm.Workload.azure("code", rate_rps=1e6)
+    assert sm.max_rate(cluster, model="bloom-176b", workload=load) == sm.max_rate(
+        cluster, model="bloom-176b", workload="code"
+    )
+
+
+def test_limits_decide():
+    cluster = CLUSTERS["HA"]
+    saturation_rps = sm.evaluate(
+        cluster, sm.Workload.azure("conv", rate_rps=1.0), model="bloom-176b"
+    ).saturation_rps.item()
+    free_rps = sm.max_rate(cluster, model="bloom-176b", slo=None)
+    np.testing.assert_allclose(free_rps, saturation_rps, rtol=2e-3)
+    never = sm.SLO(ttft_s={50: 1e-6})
+    assert sm.max_rate(cluster, model="bloom-176b", slo=never) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workload": "convo"}, "workload: unknown name 'convo'; did you mean conv"),
+        ({"model": "bloom"}, "unknown name 'bloom'"),
+        ({"slo": "strict"}, "slo: unknown name"),
+        ({"tier": "guess"}, "tier: unknown name"),
+        ({"semantics": "splitwise"}, "semantics: unknown name 'splitwise'"),
+    ],
+)
+def test_bad_input_is_named(options, message):
+    asked: dict[str, Any] = {"model": "bloom-176b", **options}
+    with pytest.raises(sm.InputError, match=message):
+        sm.max_rate(CLUSTERS["HA"], **asked)
