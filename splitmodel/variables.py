@@ -6,10 +6,9 @@ The unit is not written here: it follows from the name's suffix (`splitmodel.uni
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-from splitmodel.codes import Bound, Status
+from splitmodel.codes import Bound, Code, Status
 from splitmodel.units import unit_of
 
 PERCENTILES = (50, 90, 99)
@@ -32,7 +31,7 @@ class Variable:
     long_name: str
     definition: str
     dims: tuple[str, ...] = ()
-    codes: type[IntEnum] | None = None
+    codes: type[Code] | None = None
     """Meaning of the values, where they are codes."""
 
     @property

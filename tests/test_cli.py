@@ -230,6 +230,7 @@ def test_list(run, what, name):
         (f"evaluate {HA} --workload conv --rate nan --model bloom-176b", "rate_rps: nan is out"),
         (f"evaluate {HA} --workload conv --model bloom-176b", "rate_rps: must be given"),
         (f"evaluate {HA} {LOAD} --power-cap 1.2", "power_cap of the prompt pool: 1.2 is outside"),
+        (f"evaluate {HA} {LOAD} --tensor-parallel 2.5", "tensor_parallel: 2.5 is not a whole"),
         # Machines that cannot hold the model.
         (f"evaluate {HA} {LOAD} --tensor-parallel 2", "bloom-176b does not fit DGX-H100"),
         (f"evaluate {HA} {LOAD} --tensor-parallel 5", "does not divide the 112 query heads"),

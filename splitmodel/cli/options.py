@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from splitmodel.errors import InputError
+from splitmodel.errors import InputError, unknown_name
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.design import cluster_of, is_baseline
 from splitmodel.specs.entry import Entry
+from splitmodel.specs.raw_files import AZURE_TRACES
 from splitmodel.specs.workload import Workload
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -27,11 +28,11 @@ class ClusterOptions:
     design: str
     """AA, HH, HA, HHcap, baseline-A100, baseline-H100, baseline-MACHINE, or MACHINE+MACHINE for
     the prompt and the token pool."""
-    prompt: int | None = None
+    prompt: float | None = None
     """Prompt machines."""
-    token: int | None = None
+    token: float | None = None
     """Token machines."""
-    machines: int | None = None
+    machines: float | None = None
     """Machines of a baseline."""
     batching: str | None = None
     """Batching of a baseline: mixed, continuous or request. [default: mixed]"""
@@ -45,9 +46,9 @@ class ClusterOptions:
     """The same for the prompt pool alone."""
     token_power_cap: float | None = None
     """The same for the token pool alone."""
-    tensor_parallel: int | None = None
+    tensor_parallel: float | None = None
     """GPUs that share each layer. [default: 8]"""
-    pipeline_parallel: int | None = None
+    pipeline_parallel: float | None = None
     """Stages that share the layers. [default: 1]"""
     price_set: str | None = None
     """Prices and provisioned power: default, datasheet or one of the machine's own."""
@@ -97,9 +98,11 @@ class SizesOptions:
         Raises:
             InputError: for an unknown name, a bad file or a bad rate.
         """
-        if Path(self.workload).suffix == ".csv":
-            return Workload.from_csv(self.workload, rate_rps, independent=self.independent)
-        return Workload.azure(self.workload, rate_rps, independent=self.independent)
+        if self.workload in AZURE_TRACES:
+            return Workload.azure(self.workload, rate_rps, independent=self.independent)
+        if Path(self.workload).suffix != ".csv":
+            raise unknown_name("workload", self.workload, [*AZURE_TRACES, "FILE.csv"])
+        return Workload.from_csv(self.workload, rate_rps, independent=self.independent)
 
 
 @Parameter(name="*", group="Model and limits")
