@@ -23,7 +23,7 @@ PYTHON = [path for path in TRACKED if path.suffix == ".py" and path.exists()]
 PACKAGE = [path for path in PYTHON if path.is_relative_to(ROOT / "splitmodel")]
 
 PIPELINE = [
-    {"codes", "compilation", "errors", "units", "variables"},
+    {"codes", "compilation", "errors", "results", "units", "variables"},
     {"parameters"},
     {"specs"},
     {"roofline"},
