@@ -14,7 +14,7 @@ def max_rate_command(
     question: QuestionOptions,
     json: Flag = False,
 ) -> None:
-    """Highest rate at which a cluster meets all limits [requests/s].
+    r"""Highest rate at which a cluster meets all limits [requests/s].
 
     It is 0 where the limits fail at any rate.
 
