@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
+from threading import Lock
 from typing import Any
 
 import jax
@@ -23,9 +24,13 @@ def quick_jit(function: Callable[..., Any]) -> Callable[..., Any]:
     def compiled() -> Callable[..., Any]:
         return jax.jit(function, compiler_options=_options())
 
+    first = Lock()
+
     @wraps(function)
     def call(*args: Any) -> Any:
-        return compiled()(*args)
+        with first:  # else each of several threads that come first would have a cache of its own
+            run = compiled()
+        return run(*args)
 
     return call
 

@@ -67,6 +67,7 @@ def ranked(
     for index, name in enumerate(names):
         suffix = f"_vs_{name.lower().replace('-', '_')}"
         compared = {short + suffix: long for short, long in _COMPARED.items()}
+        # The two baselines of the paper are in the nomenclature.
         if compared.keys() <= VARIABLES.keys():
             values |= {ratio: values[own] / values[own][index] for ratio, own in compared.items()}
     prompt, token, _, rate_rps = np.hstack([group.rows for group in groups])

@@ -23,7 +23,7 @@ _CUTS = np.arange(1, 16) / 16.0
 
 
 class Split(NamedTuple):
-    """Counts of a cluster."""
+    """Counts of a cluster, and the highest rate at which they meet the limits."""
 
     first: float
     second: float
@@ -41,14 +41,18 @@ def fastest(asked: Asked, budget: Budget) -> Split:
     fewest = np.array([float(asked.candidate.splits)])
     if budget.most_second(asked.candidate, fewest).item() < 1.0:
         raise InfeasibleError("not even one machine of each pool is within the budgets")
+    split = _fastest(asked, budget)
+    if split.highest_rate_rps == 0.0:
+        raise missed_limit(asked, "the limits are not met at any rate within the budgets")
+    return split
 
+
+def _fastest(asked: Asked, budget: Budget) -> Split:
     def score(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         second = budget.most_second(asked.candidate, first)
         return second, -highest_rates(asked, first, second, only_best=True)
 
     first, second, slowest = _best_column(score, asked, budget)
-    if slowest == 0.0:
-        raise missed_limit(asked, "the limits are not met at any rate within the budgets")
     return Split(first, second, -slowest)
 
 
@@ -75,7 +79,7 @@ def cheapest(asked: Asked, quantity: str, rate_rps: float) -> Split:
         return second, np.where(second > most, np.inf, of_first * first + of_second * second)
 
     first, second, least = _best_column(score, asked, bound)
-    as_cheap = fastest(asked, Budget({quantity: least}))
+    as_cheap = _fastest(asked, Budget({quantity: least}))
     # A rate beyond a first crossing can meet the limits, too.
     return as_cheap if as_cheap.highest_rate_rps >= rate_rps else Split(first, second, rate_rps)
 
