@@ -47,11 +47,7 @@ class Requests(eqx.Module):
         blur_s = _BLUR * 0.5 * (self.fixed_low_s + self.fixed_high_s) + 1e-9
         half_s = 0.5 * jnp.sqrt((high_s - low_s) ** 2 + blur_s**2)
         middle_s = 0.5 * (low_s + high_s)
-        exceeding = (
-            self.delay.integrated_tail_s(middle_s + half_s)
-            - self.delay.integrated_tail_s(middle_s - half_s)
-        ) / (2.0 * half_s)
-        return jnp.sum(self.weight * exceeding)
+        return jnp.sum(self.weight * self.delay.mean_tail(middle_s, half_s))
 
     def percentiles(self) -> jax.Array:
         """The metric at PERCENTILES, shape [3]."""
