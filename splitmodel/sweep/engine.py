@@ -122,7 +122,7 @@ def _run(
 
 
 _compiled = jax.jit(_run)
-_quickly_compiled = quick_jit(_run)
+_quickly_compiled = quick_jit(_run, level=1)
 
 
 def _chunks(groups: Sequence[Group], size: int) -> Iterator[_Chunk]:
