@@ -5,8 +5,8 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 
+from splitmodel.parameters.calibration import graphs_host_time
 from splitmodel.parameters.efficiency import HostTime
-from splitmodel.parameters.load import graphs_host_time
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar

@@ -33,7 +33,7 @@ class Interpolated(Timing):
     def iteration_s(self, batch: Batch, model: Transformer, instance: Instance) -> Scalar:
         """Time of one iteration [s]; see `Timing.iteration_s`."""
         prefill_curve, decode_curve = _curves(model, instance)
-        full_clock = clock(instance.power_cap, 1.0)
+        full_clock = clock(instance.power_cap, 1.0, instance.machine.gpu.power)
         prefill_s = _piecewise_linear(batch.tokens, prefill_curve) / full_clock
         decode_s = _piecewise_linear(batch.decoding_requests, decode_curve)
         mixed_s = jnp.where(

@@ -1,9 +1,9 @@
 """Power of an instance in each phase, from what its GPUs achieve.
 
+Draw is a fraction of TDP, by the coefficients in `splitmodel.parameters.efficiency.PowerUse`.
+
 References:
-    Patel et al., Splitwise, ISCA 2024, Figure 8 and Insight VI. The coefficients are least squares
-    on the A100 rows of the published profile (44 configurations; mean error 2.8% of the average
-    draw during a request, 8.1% of the peak), H100 has no power data and takes the same shares.
+    Patel et al., Splitwise, ISCA 2024, Figure 8 and Insight VI.
 """
 
 from __future__ import annotations
@@ -11,17 +11,10 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from splitmodel.iteration.instance import Instance
-from splitmodel.iteration.power_cap import IDLE_SHARE
 from splitmodel.roofline.batch import Batch
 from splitmodel.roofline.operations import matrix_flop, operations
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
-
-DECODE_PER_BANDWIDTH_USE = 0.713
-DECODE_PER_COMPUTE_USE = 2.66
-PREFILL_BASE = 0.295
-PREFILL_PER_COMPUTE_USE = 1.69
-PREFILL_MOST = 1.03
 
 
 def _compute_use(
@@ -37,7 +30,10 @@ def prefill_share(
 ) -> Scalar:
     """GPU draw during a prefill iteration, as a fraction of TDP."""
     used = _compute_use(batch, model, instance, iteration_s)
-    draw = jnp.minimum(PREFILL_BASE + PREFILL_PER_COMPUTE_USE * used, PREFILL_MOST)
+    power = instance.machine.gpu.power
+    draw = jnp.minimum(
+        power.prefill_base + power.prefill_per_compute_use * used, power.prefill_most
+    )
     return jnp.minimum(draw, instance.power_cap)
 
 
@@ -48,9 +44,9 @@ def decode_share(
     gpu = instance.machine.gpu
     read_s = model.weight_bytes / (instance.tensor_parallel * gpu.hbm_bytes_per_s)
     draw = (
-        IDLE_SHARE
-        + DECODE_PER_BANDWIDTH_USE * read_s / iteration_s
-        + DECODE_PER_COMPUTE_USE * _compute_use(batch, model, instance, iteration_s)
+        gpu.power.idle
+        + gpu.power.decode_per_bandwidth_use * read_s / iteration_s
+        + gpu.power.decode_per_compute_use * _compute_use(batch, model, instance, iteration_s)
     )
     return jnp.minimum(draw, instance.power_cap)
 
@@ -64,4 +60,5 @@ def machine_power_w(instance: Instance, busy: Scalar, busy_share: Scalar) -> Sca
     machine = instance.machine
     gpus_w = machine.gpus * machine.gpu.tdp_w
     rest_w = jnp.maximum(machine.power_provisioned_w - gpus_w, 0.0) * instance.power_cap
-    return rest_w + gpus_w * (IDLE_SHARE + busy * (busy_share - IDLE_SHARE))
+    idle = machine.gpu.power.idle
+    return rest_w + gpus_w * (idle + busy * (busy_share - idle))

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from splitmodel.iteration.instance import Instance
-from splitmodel.iteration.power_cap import DECODE_ACTIVITY, clock
+from splitmodel.iteration.power_cap import clock
 from splitmodel.iteration.timing import Timing
 from splitmodel.roofline.batch import Batch
 from splitmodel.roofline.bound import gpu_seconds, p_norm
@@ -28,7 +28,9 @@ class IterationSeconds(eqx.Module):
 class Roofline(Timing):
     """GPU roofline joined with the host time of the serving stack.
 
-    t = pnorm(gpu + L·t_k, L·t_host[phase]) + t_0[prefill] + b0·B^γ[decode]
+    t = pnorm(gpu + L·t_k, L·t_host[phase]) + t_0[prefill] + b0·B + b1·max(B − B1, 0)
+
+    with B decoding requests; parameters as in `splitmodel.parameters.efficiency`.
     """
 
     def iteration_s(self, batch: Batch, model: Transformer, instance: Instance) -> Scalar:
@@ -42,25 +44,27 @@ class Roofline(Timing):
     def resources_s(self, batch: Batch, model: Transformer, instance: Instance) -> IterationSeconds:
         """Time of one iteration and of each resource alone [s]."""
         prefills = batch.prefill_tokens > 0.0
-        cap = instance.power_cap
-        speed = jnp.where(prefills, clock(cap, 1.0), clock(cap, DECODE_ACTIVITY))
+        server = instance.machine.gpu
+        activity = jnp.where(prefills, 1.0, server.power.decode_activity)
         gpu = gpu_seconds(
             operations(batch, model, instance.tensor_parallel, instance.pipeline_parallel),
-            instance.machine.gpu,
+            server,
             instance.tensor_parallel,
-            speed,
+            clock(instance.power_cap, activity, server.power),
         )
-        host = instance.host_time
+        host, fit = instance.host_time, server.efficiency
         layer_s = jnp.where(prefills, host.prefill_layer_s, host.decode_layer_s)
-        requests = jnp.maximum(batch.decoding_requests, 1e-20)
+        requests = batch.decoding_requests
         added_s = (
             jnp.where(prefills, host.prefill_s, 0.0)
-            + host.decode_batch_s * requests**host.decode_batch_exponent
+            + host.decode_request_s * requests
+            + host.decode_crowd_s * jnp.maximum(requests - host.crowd_requests, 0.0)
         )
-        gpu_s = gpu.total_s + model.layers * instance.machine.gpu.efficiency.layer_latency_s
+        gpu_s = gpu.total_s + model.layers * fit.layer_latency_s
         host_s = model.layers * layer_s
+        misfit = jnp.where(prefills, fit.prefill_misfit, fit.decode_misfit)
         return IterationSeconds(
-            total_s=p_norm(gpu_s, host_s, host.norm) + added_s,
+            total_s=misfit * (p_norm(gpu_s, host_s, host.norm) + added_s),
             compute_s=gpu.compute_s,
             hbm_s=gpu.hbm_s,
             collective_s=gpu.collective_s,

@@ -72,11 +72,9 @@ def operation_seconds(
     zero = jnp.zeros_like(op.rows)
     flop_per_s = gpu.flop_per_s * clock * rate_of_type(op.element_bytes)
     if op.kind == "gemm":
-        # m/(m + m_h): few rows leave part of a tile idle. A row count of zero is no work; the
-        # floor keeps its logarithm, and so the gradient, finite.
-        rows = jnp.maximum(op.rows, 1e-3)
-        compute_s = op.flop / (fit.gemm_compute * flop_per_s) * (1.0 + fit.gemm_half_rows / rows)
+        compute_s = op.flop / (fit.gemm_compute * flop_per_s)
         hbm_s = op.hbm_bytes / (fit.hbm * gpu.hbm_bytes_per_s)
+        # No rows are no work; the floor keeps the logarithm, and so the gradient, finite.
         total_s = p_norm(jnp.maximum(compute_s, 1e-12), hbm_s, fit.gemm_norm)
         busy = jnp.where(op.rows > 0.0, 1.0, 0.0)
         return GpuSeconds(total_s * busy, compute_s * busy, hbm_s * busy, zero)
@@ -103,8 +101,8 @@ def rate_of_type(element_bytes: Scalar) -> Scalar:
 def link_seconds(op: Operation, gpu: Gpu, tensor_parallel: Scalar) -> Scalar:
     """Time of NVLink messages [s]: ring all-reduces, or sends between pipeline stages.
 
-    Large all-reduces fall to a slower algorithm above a message size that the published profile
-    shows as a jump between 2048 and 4096 batched tokens.
+    Large all-reduces are slower above a message size that the published profile shows as a jump
+    between 2048 and 4096 batched tokens, from some way into the message on.
     """
     fit = gpu.efficiency
     inverse = 1.0 / fit.collective_bandwidth
@@ -113,7 +111,8 @@ def link_seconds(op: Operation, gpu: Gpu, tensor_parallel: Scalar) -> Scalar:
     else:
         steps = jnp.log2(tensor_parallel)
         share = 2.0 * (tensor_parallel - 1.0) / tensor_parallel
-        slow = jnp.where(op.message_bytes > fit.collective_step_bytes, fit.collective_slowdown, 0.0)
-        inverse = inverse + slow
+        beyond = 1.0 - fit.collective_burst_bytes / jnp.maximum(op.message_bytes, 1.0)
+        large = op.message_bytes > fit.collective_step_bytes
+        inverse = inverse + jnp.where(large, fit.collective_slowdown * beyond, 0.0)
     payload_s = share * op.message_bytes / gpu.nvlink_bytes_per_s * inverse
     return op.messages * (fit.collective_latency_s * steps + payload_s)

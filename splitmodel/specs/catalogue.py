@@ -29,7 +29,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from splitmodel.errors import InputError, unknown_name
-from splitmodel.parameters.load import fitted_gpus, fitted_machines, gpu_efficiency, host_time
+from splitmodel.parameters.calibration import shipped
 from splitmodel.parameters.profile import GPUS
 from splitmodel.specs.architecture import read_architecture
 from splitmodel.specs.entry import Entry
@@ -145,6 +145,7 @@ def _choose(path: str, kind: str, entries: Mapping[str, Entry], name: str) -> st
 
 
 def _read_gpu(name: str, entry: Entry) -> Gpu:
+    like = entry.text("like", choices=shipped().gpus)
     gpu = Gpu(
         flop_per_s=1e12 * entry.number("tflop_per_s"),
         hbm_bytes=GIB * entry.number("hbm_gib"),
@@ -152,8 +153,10 @@ def _read_gpu(name: str, entry: Entry) -> Gpu:
         nvlink_bytes_per_s=1e9 * entry.number("nvlink_gb_per_s"),
         tdp_w=entry.number("tdp_w"),
         profile_row=entry.row("profile", GPUS),
-        efficiency=gpu_efficiency(name, entry.text("like", choices=fitted_gpus())),
+        efficiency=shipped().gpu_efficiency(name, like),
+        power=shipped().power_use(name, like),
         label=HostOnly(name),
+        like=HostOnly(like),
     )
     entry.refuse_unknown()
     return gpu
@@ -168,14 +171,16 @@ def _read_machine(name: str, entries: Entries, price_set: str) -> Machine:
         raise unknown_name(f"{entry.where}: price_set", price_set, price_sets)
     prices = {set_name: _read_prices(prices) for set_name, prices in price_sets.items()}
     usd_per_hour, power_provisioned_w = prices[price_set]
+    like = entry.text("like", choices=shipped().hosts)
     machine = Machine(
         gpu=_read_gpu(gpu, entries["gpus"][gpu]),
         gpus=entry.count("gpus"),
         infiniband_bytes_per_s=1e9 * entry.number("infiniband_gb_per_s"),
         usd_per_hour=usd_per_hour,
         power_provisioned_w=power_provisioned_w,
-        host_time=host_time(name, entry.text("like", choices=fitted_machines())),
+        host_time=shipped().host_time(name, like),
         label=HostOnly(name),
+        like=HostOnly(like),
     )
     entry.refuse_unknown()
     return machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 
-from splitmodel.parameters.efficiency import GpuEfficiency, HostTime
+from splitmodel.parameters.efficiency import GpuEfficiency, HostTime, PowerUse
 from splitmodel.specs.host_only import HostOnly
 from splitmodel.units import Scalar
 
@@ -26,8 +26,12 @@ class Gpu(eqx.Module):
     """Row of this GPU in the published profile digest; -1 where it was not measured."""
     efficiency: GpuEfficiency
     """Fitted shares of the vendor's figures that real kernels reach."""
+    power: PowerUse
+    """Fitted draw by what is used."""
     label: HostOnly[str] = eqx.field(static=True)
     """Name, host side only."""
+    like: HostOnly[str] = eqx.field(static=True)
+    """GPU whose fit stands in where there is none of its own, host side only."""
 
 
 class Machine(eqx.Module):
@@ -46,3 +50,5 @@ class Machine(eqx.Module):
     """Fitted host overhead of the 2023 serving stack on this machine."""
     label: HostOnly[str] = eqx.field(static=True)
     """Name, host side only."""
+    like: HostOnly[str] = eqx.field(static=True)
+    """Machine whose fit stands in where there is none of its own, host side only."""

@@ -6,33 +6,39 @@ import pandas as pd
 import pytest
 
 from splitmodel.iteration.power import decode_share, machine_power_w, prefill_share
-from splitmodel.iteration.power_cap import IDLE_SHARE
 from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.catalogue import machine
 from splitmodel.specs.leaves import as_arrays
 
 pytestmark = pytest.mark.numerics
 
+POWER = machine("DGX-A100").gpu.power
 BLOOM_FLOP_PER_TOKEN = 2 * (70 * 12 * 14336**2)
 LM_HEAD_FLOP = 2 * 14336 * 250880
 
 
 def test_prefill_draw_by_hand(hosted):
-    """0.295 + 1.69 of the matrix rate in use: 8 GPUs of 312 TFLOP/s."""
+    """Intercept and slope of the matrix rate in use: 8 GPUs of 312 TFLOP/s."""
     model, instance = hosted("bloom-176b", "DGX-A100")
     batch, time_s = prefill_batch(jnp.asarray(1000.0)), jnp.asarray(0.4)
     used = (1000 * BLOOM_FLOP_PER_TOKEN + LM_HEAD_FLOP) / (8 * 312e12 * 0.4)
     share = float(prefill_share(batch, model, instance, time_s))
-    assert share == pytest.approx(0.295 + 1.69 * used, rel=1e-5)
+    assert share == pytest.approx(
+        POWER.prefill_base + POWER.prefill_per_compute_use * used, rel=1e-5
+    )
 
 
 def test_decode_draw_by_hand(hosted):
-    """0.292 + 0.713 of the bandwidth in use for weights + 2.66 of the matrix rate in use."""
+    """Intercept and slopes of the bandwidth in use for weights and the matrix rate in use."""
     model, instance = hosted("bloom-176b", "DGX-A100")
     batch = decode_batch(jnp.asarray(16.0), jnp.asarray(1000.0))
     read = 2 * 176_247_271_424 / (8 * 2039e9 * 0.06)
     used = 16 * (BLOOM_FLOP_PER_TOKEN + LM_HEAD_FLOP) / (8 * 312e12 * 0.06)
     share = float(decode_share(batch, model, instance, jnp.asarray(0.06)))
-    assert share == pytest.approx(0.292 + 0.713 * read + 2.66 * used, rel=1e-5)
+    assert share == pytest.approx(
+        POWER.idle + POWER.decode_per_bandwidth_use * read + POWER.decode_per_compute_use * used,
+        rel=1e-5,
+    )
 
 
 def shares(hosted, cap):
@@ -49,7 +55,7 @@ def shares(hosted, cap):
 @pytest.mark.parametrize("cap", [1.0, 0.7, 0.4])
 def test_draw_lies_between_idle_and_the_cap(hosted, cap):
     for share in shares(hosted, cap):
-        assert (share >= IDLE_SHARE).all()
+        assert (share >= POWER.idle).all()
         assert share.max() == pytest.approx(cap, rel=1e-6)
         assert (np.diff(share) <= 0.0).all()
 
@@ -58,7 +64,7 @@ def test_power_of_a_machine_by_hand(hosted):
     """DGX-H100: 10.2 kW, of which 8 × 700 W are the GPUs'."""
     _, instance = hosted("llama2-70b", "DGX-H100")
     busy, share = jnp.asarray([0.0, 0.25, 1.0]), jnp.asarray(0.9)
-    by_hand_w = [4600 + 5600 * draw for draw in (0.292, 0.75 * 0.292 + 0.25 * 0.9, 0.9)]
+    by_hand_w = [4600 + 5600 * draw for draw in (POWER.idle, 0.75 * POWER.idle + 0.25 * 0.9, 0.9)]
     power_w = np.asarray(machine_power_w(instance, busy, share))
     np.testing.assert_allclose(power_w, by_hand_w, rtol=1e-6)
     _, capped = hosted("llama2-70b", "DGX-H100", power_cap=0.7)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import splitmodel as sm
-from splitmodel.iteration.power_cap import CLOCK_EXPONENT, DECODE_ACTIVITY, IDLE_SHARE, clock
+from splitmodel.iteration.power_cap import clock
+from splitmodel.specs.catalogue import machine
 
 pytestmark = pytest.mark.numerics
 
+POWER = machine("DGX-A100").gpu.power
 CAPS = np.linspace(0.3, 1.0, 15)
 
 
@@ -23,20 +25,20 @@ def decode_s(caps=CAPS, **options):
     return np.asarray(sm.iteration_time("decode", power_cap=caps, context_tokens=1024, **named))
 
 
-@pytest.mark.parametrize("activity", [1.0, DECODE_ACTIVITY])
+@pytest.mark.parametrize("activity", [1.0, POWER.decode_activity])
 def test_the_draw_at_the_reduced_clock_is_the_cap(activity):
-    f = np.asarray(clock(jnp.asarray(CAPS), activity))
+    f = np.asarray(clock(jnp.asarray(CAPS), activity, POWER))
     assert (f > 0.0).all()
     assert (np.diff(f) >= 0.0).all()
     assert f[-1] == 1.0
-    draw = IDLE_SHARE + (1.0 - IDLE_SHARE) * activity * f**CLOCK_EXPONENT
+    draw = POWER.idle + (1.0 - POWER.idle) * activity * f**POWER.clock_exponent
     np.testing.assert_allclose(draw[f < 1.0], CAPS[f < 1.0], rtol=1e-5)
     assert (draw <= CAPS + 1e-6).all()
 
 
 def test_a_cap_below_the_idle_draw_leaves_finite_results():
-    for cap in (1e-3, IDLE_SHARE):
-        f, gradient = jax.value_and_grad(clock)(jnp.asarray(cap), 1.0)
+    for cap in (1e-3, POWER.idle):
+        f, gradient = jax.value_and_grad(clock)(jnp.asarray(cap), 1.0, POWER)
         assert 0.0 < f < 0.3
         assert np.isfinite(gradient)
 
