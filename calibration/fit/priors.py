@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 KINDS = ("gpu", "host")
 """Parameters belong to a GPU, or to the host time of a machine's serving stack."""
@@ -29,7 +29,17 @@ class Prior(NamedTuple):
 @cache
 def priors() -> Mapping[str, Prior]:
     """Prior of every fitted parameter, those of GPUs first."""
-    table = tomllib.loads(Path(__file__).parents[1].joinpath("priors.toml").read_text("utf-8"))
+    table = _table()
     return MappingProxyType(
         {name: Prior(kind, **values) for kind in KINDS for name, values in table[kind].items()}
     )
+
+
+def pinned() -> Mapping[str, float]:
+    """Value of every parameter that is not fitted."""
+    return MappingProxyType(_table()["pinned"])
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).parents[1].joinpath("priors.toml").read_text("utf-8"))

@@ -28,14 +28,12 @@ from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
-from splitmodel_calibration.fit.priors import Prior
+from splitmodel_calibration.fit.priors import Prior, pinned
 
 PHASE_SD = {"prefill": 0.07, "decode": 0.03}
 """Scale of a residual's logarithm: what a roofline leaves unexplained in the published profile."""
 ROBUST = 0.2
 """Residuals beyond this many of those count by their size, not by their square."""
-PINNED = ("collective_step_bytes", "collective_burst_bytes", "crowd_requests", "norm", "gemm_norm")
-"""Thresholds and exponents: held in a solve; the thresholds are scanned around it."""
 
 
 class Rows(eqx.Module):
@@ -144,7 +142,7 @@ class Problem(eqx.Module):
         return jnp.concatenate([jnp.sqrt(weight) * robust(self.misses(z)), z])
 
     def pinned(self, **values: Scalar) -> Problem:
-        """The same problem with other thresholds, of PINNED."""
+        """The same problem with other values of parameters that are not fitted."""
         machines = self.machines
 
         def full(name: str, module: eqx.Module) -> dict[str, jax.Array]:
@@ -211,7 +209,7 @@ def make_problem(
     def stacked(trees: Sequence) -> Machine | Transformer:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *as_arrays(list(trees)))
 
-    return Problem(
+    problem = Problem(
         rows=Rows(
             batch=batch,
             machine=jnp.asarray(rows.machine.map(hosts.index).to_numpy()),
@@ -232,3 +230,4 @@ def make_problem(
         gpu_fields=gpu_fields,
         host_fields=host_fields,
     )
+    return problem.pinned(**pinned())

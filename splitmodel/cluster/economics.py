@@ -59,10 +59,10 @@ def mean_power_w(case: Case, flow: Flow) -> Scalar:
 
     def pool_w(pool: Pool, share: Scalar, busy: Scalar) -> Scalar:
         instance = case.instance(pool)
-        prefill_s, decode_s = case.times_s(instance, prefill, decode)
-        busy_share = share * prefill_share(prefill, case.model, instance, prefill_s) + (
-            1.0 - share
-        ) * decode_share(decode, case.model, instance, decode_s)
+        decode_s = case.iteration_s(decode, instance)
+        prefill_draw = prefill_share(prefill, case.model, instance)
+        decode_draw = decode_share(decode, case.model, instance, decode_s)
+        busy_share = share * prefill_draw + (1.0 - share) * decode_draw
         return pool.machines * machine_power_w(instance, busy, busy_share)
 
     pools = jax.tree.map(lambda *leaves: jnp.stack(leaves), *case.cluster.pools)

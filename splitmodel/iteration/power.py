@@ -11,30 +11,23 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from splitmodel.iteration.instance import Instance
+from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.roofline.batch import Batch
 from splitmodel.roofline.operations import matrix_flop, operations
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
 
 
-def _compute_use(
-    batch: Batch, model: Transformer, instance: Instance, iteration_s: Scalar
-) -> Scalar:
-    """Share of the GPU's matrix rate in use."""
-    listed = operations(batch, model, instance.tensor_parallel, instance.pipeline_parallel)
-    return matrix_flop(listed) / (instance.machine.gpu.flop_per_s * iteration_s)
+def prefill_share(batch: Batch, model: Transformer, instance: Instance) -> Scalar:
+    """GPU draw while a prefill iteration computes, as a fraction of TDP.
 
-
-def prefill_share(
-    batch: Batch, model: Transformer, instance: Instance, iteration_s: Scalar
-) -> Scalar:
-    """GPU draw during a prefill iteration, as a fraction of TDP."""
-    used = _compute_use(batch, model, instance, iteration_s)
+    It rises with the share of the time outside collectives that computing alone would take.
+    """
     power = instance.machine.gpu.power
-    draw = jnp.minimum(
-        power.prefill_base + power.prefill_per_compute_use * used, power.prefill_most
-    )
-    return jnp.minimum(draw, instance.power_cap)
+    seconds = Roofline().resources_s(batch, model, instance)
+    used = seconds.compute_s / (seconds.total_s - seconds.collective_s)
+    draw = power.prefill_base + power.prefill_per_compute_use * used
+    return jnp.minimum(jnp.minimum(draw, power.prefill_most), instance.power_cap)
 
 
 def decode_share(
@@ -43,10 +36,12 @@ def decode_share(
     """GPU draw during decode iterations, as a fraction of TDP."""
     gpu = instance.machine.gpu
     read_s = model.weight_bytes / (instance.tensor_parallel * gpu.hbm_bytes_per_s)
+    listed = operations(batch, model, instance.tensor_parallel, instance.pipeline_parallel)
+    compute_s = matrix_flop(listed) / gpu.flop_per_s
     draw = (
         gpu.power.idle
         + gpu.power.decode_per_bandwidth_use * read_s / iteration_s
-        + gpu.power.decode_per_compute_use * _compute_use(batch, model, instance, iteration_s)
+        + gpu.power.decode_per_compute_use * compute_s / iteration_s
     )
     return jnp.minimum(draw, instance.power_cap)
 

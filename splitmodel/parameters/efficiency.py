@@ -72,7 +72,7 @@ class PowerUse(eqx.Module):
     prefill_base: Scalar
     """Prefill: intercept."""
     prefill_per_compute_use: Scalar
-    """Prefill: draw per share of the matrix rate."""
+    """Prefill: draw per share of the time outside collectives that computing takes."""
     prefill_most: Scalar
     """Prefill: the most it draws."""
     decode_activity: Scalar
