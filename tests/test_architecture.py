@@ -28,6 +28,7 @@ PIPELINE = [
     {"specs"},
     {"roofline"},
     {"iteration"},
+    {"economics"},
     {"queueing"},
     {"cluster", "simulate"},
     {"evaluate"},

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.cluster.sizes import Sizes
-from splitmodel.iteration.instance import Instance, make_instance
+from splitmodel.iteration.instance import Instance, pool_instance
 from splitmodel.iteration.memory import largest_batch
 from splitmodel.iteration.timing import Timing
 from splitmodel.roofline.batch import Batch, decode_batch
@@ -34,14 +34,7 @@ class Case(eqx.Module):
 
     def instance(self, pool: Pool) -> Instance:
         """Instance of a pool's machines under the serving stack."""
-        return make_instance(
-            pool.machine,
-            self.model,
-            pool.tensor_parallel,
-            pool.pipeline_parallel,
-            pool.power_cap,
-            self.stack,
-        )
+        return pool_instance(pool, self.model, self.stack)
 
     def iteration_s(self, batch: Batch, instance: Instance) -> Scalar:
         """Time of one iteration [s]."""

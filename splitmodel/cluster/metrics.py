@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
-from splitmodel.cluster.economics import economics
 from splitmodel.cluster.flow import Flow
 from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
+from splitmodel.economics import Use, economics, mean_power_w
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
 from splitmodel.roofline.batch import Batch, prefill_batch
@@ -125,7 +125,12 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
     weight = case.sizes.prompt_weight
     prefill_s = jnp.sum(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
     transfer_s = jnp.sum(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
-    spent = economics(case, flow, jnp.maximum(throughput_rps, 1e-20))
+    spent = economics(
+        case.cluster,
+        mean_power_w(case.cluster, case.model, _use(case, flow), case.instance, case.iteration_s),
+        jnp.maximum(throughput_rps, 1e-20),
+        case.sizes.mean_steps + 1.0,
+    )
     return Metrics(
         **values,
         ttft_parts_s=jnp.where(answered, jnp.stack([flow.wait_mean_s, prefill_s]), jnp.inf),
@@ -141,6 +146,16 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
         goodput_rps=attainment * throughput_rps,
         slo_met=jnp.where(met, 1.0, 0.0),
         status=status,
+    )
+
+
+def _use(case: Case, flow: Flow) -> Use:
+    return Use(
+        prompt_tokens=case.sizes.mean_prompt_tokens,
+        context_tokens=case.sizes.decode_context_tokens,
+        batch=flow.batch * jnp.ones_like(flow.utilisation),
+        busy=flow.utilisation,
+        prefilling=jnp.stack([jnp.ones(()), jnp.zeros(()), flow.prefilling]),
     )
 
 

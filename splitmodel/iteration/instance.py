@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from splitmodel.parameters.calibration import graphs_host_time
 from splitmodel.parameters.efficiency import HostTime
+from splitmodel.specs.cluster import Pool
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
@@ -35,6 +36,18 @@ class Instance(eqx.Module):
     def per_machine(self) -> Scalar:
         """Instances that one machine hosts."""
         return jnp.floor(self.machine.gpus / self.gpus)
+
+
+def pool_instance(pool: Pool, model: Transformer, stack: str | None) -> Instance:
+    """Instance of a pool's machines under a serving stack."""
+    return make_instance(
+        pool.machine,
+        model,
+        pool.tensor_parallel,
+        pool.pipeline_parallel,
+        pool.power_cap,
+        stack,
+    )
 
 
 def make_instance(
