@@ -38,15 +38,14 @@ def digest(raw: Path) -> str:
     groups = rows.groupby(list(_KEYS.values()))
     table = groups[["prefill_s", "decode_s", "average_power", "peak_power"]].median()
     for name in ("prefill_s", "decode_s"):
-        quartiles = groups[name].quantile([0.25, 0.75]).unstack()
-        relative = (quartiles[0.75] - quartiles[0.25]) / table[name]
+        relative = (groups[name].quantile(0.75) - groups[name].quantile(0.25)) / table[name]
         table[name.replace("_s", "_spread")] = relative
     # Some rows are in the file three times: a repeat is a distinct pair of times.
     distinct = rows.drop_duplicates([*_KEYS.values(), "prefill_s", "decode_s"])
     table["repeats"] = distinct.groupby(list(_KEYS.values())).size()
     header = (
-        "# Configurations of the Splitwise profile (MIT licence): medians over repeats [s], spread\n"
-        "# (interquartile range over median), power as a fraction of TDP (0 where not measured).\n"
+        "# Configurations of the Splitwise profile (MIT licence): medians over repeats [s],\n"
+        "# spread (interquartile range over median), power over TDP (0: not measured).\n"
         f"# source: {PROFILE.url}\n"
         f"# sha256 of the raw file: {PROFILE.sha256}\n"
         "# made by: python -m splitmodel_calibration.digest_configurations\n"

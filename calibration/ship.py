@@ -35,7 +35,10 @@ def main() -> None:
         "rows": len(measured.rows),
         "notes": [*measured.notes, *power.notes],
         "mean_errors": in_sample_errors(found, measured.rows)
-        | {"average_power": round(power.average_error, 4), "peak_power": round(power.peak_error, 4)},
+        | {
+            "average_power": round(power.average_error, 4),
+            "peak_power": round(power.peak_error, 4),
+        },
     }
     write_calibration(
         SHIPPED, found, uncertainty(found), provenance, power={"A100-80GB": power.power}

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 import xarray as xr
 
 from splitmodel.cluster.metrics import Metrics, metrics
 from splitmodel.compilation import quick_jit
 from splitmodel.errors import InputError, check_choice
+from splitmodel.interval import Metered, machines_of, metrics_interval, with_machines
 from splitmodel.iteration.choose import check_stack, choose_timing
-from splitmodel.iteration.estimate import check_heads, check_hosted, unprofiled
+from splitmodel.iteration.estimate import check_heads, check_hosted, check_interval, unprofiled
 from splitmodel.iteration.instance import Instance, make_instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.results import dataset
+from splitmodel.specs.calibrated import calibrated, chosen_calibration, origin
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
 from splitmodel.specs.cluster import Cluster, Pool
@@ -40,6 +45,8 @@ def evaluate(
     stack: str | None = None,
     reference: str | Machine | None = None,
     tier: str = "analytic",
+    calibration: str | Path | None = None,
+    interval: float | None = None,
 ) -> xr.Dataset:
     """Every metric of one cluster under one load.
 
@@ -53,14 +60,25 @@ def evaluate(
         stack: serving stack, "splitwise-2023" or "graphs".
         reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
         tier: "analytic".
+        calibration: file with parameters of one's own, as `splitmodel calibrate` writes it, for
+            the machines that it holds.
+        interval: probability, in (0, 1), of an interval of every metric, for the uncertainty of the
+            parameters alone: adds a `*_low` and a `*_high` to each.
 
     Returns:
         Dataset of scalars, with `percentile`, `pool`, `part` and `phase` where a variable has
-        them; `status` tells whether the cluster can serve the load.
+        them; `status` tells whether the cluster can serve the load. Attribute `calibration` is
+        "prior" where a machine or its GPU have no fit of their own.
 
     Raises:
-        InputError: for a bad name or value, or a model that does not fit a machine.
+        InputError: for a bad name or value, a model that does not fit a machine, a file that is no
+            calibration, or an interval of a timing without fitted parameters.
     """
+    machines = [pool.machine for pool in cluster.pools if pool.machines > 0.0]
+    parameters = chosen_calibration(calibration, machines)
+    if calibration is not None:
+        own = [calibrated(machine, parameters) for machine in machines_of(cluster)]
+        cluster = with_machines(cluster, own)
     question = prepare(
         [cluster],
         model,
@@ -71,15 +89,36 @@ def evaluate(
         reference=reference,
         tier=tier,
     )
-    values = _compiled(question, cluster, load)
+    if calibration is not None:
+        question = replace(question, reference=calibrated(question.reference, parameters))
+    if interval is not None:
+        check_interval(interval, question.timing)
+    values = {"": _compiled(question, cluster, load)}
+    if interval is not None:
+        values["_low"], values["_high"] = metrics_interval(
+            question.with_reference, cluster, load, question.reference, parameters, interval
+        )
+    attrs = {
+        "cluster": str(cluster.label.value),
+        "workload": str(load.label.value),
+        "calibration": origin(machines, parameters),
+        **({} if calibration is None else {"calibration_file": str(calibration)}),
+        **({} if interval is None else {"interval": interval}),
+        **question.provenance,
+    }
     return dataset(
-        {name: getattr(values, name) for name in type(values).__dataclass_fields__},
-        attrs={
-            "cluster": str(cluster.label.value),
-            "workload": str(load.label.value),
-            **question.provenance,
+        {
+            f"{name}{suffix}": getattr(metered, name)
+            for name in Metrics.__dataclass_fields__
+            for suffix, metered in values.items()
+            if not (suffix and name in _CERTAIN)
         },
+        attrs=attrs,
     )
+
+
+_CERTAIN = ("machines", "status", "bound", "slo_met", "cost_usd_per_hour", "power_provisioned_w")
+"""Metrics of which no interval is given: counts, codes and what does not depend on any time."""
 
 
 class Question(eqx.Module):
@@ -106,6 +145,11 @@ class Question(eqx.Module):
         )
 
     @property
+    def with_reference(self) -> Metered:
+        """The same, with the slowdowns' reference machine as a third argument."""
+        return jax.tree_util.Partial(_at_reference, self)
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """What was asked, for the attributes of a result."""
         return {
@@ -116,6 +160,12 @@ class Question(eqx.Module):
             "reference": str(self.reference.label.value),
             "tier": "analytic",
         }
+
+
+def _at_reference(
+    question: Question, cluster: Cluster, load: Workload, reference: Machine
+) -> Metrics:
+    return replace(question, reference=reference)(cluster, load)
 
 
 @quick_jit

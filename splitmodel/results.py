@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.errors import InputError
-from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
+from splitmodel.variables import COORDINATES, attrs_of, variable_of
 
 
 def dataset(
@@ -34,10 +34,11 @@ def dataset(
     """
     variables, used = {}, set()
     for name, value in values.items():
-        own = VARIABLES[name].dims
+        variable, _ = variable_of(name)
+        own = variable.dims
         used.update(own)
         array = np.asarray(value)
-        if name == "slo_met" or VARIABLES[name].codes is not None:
+        if name == "slo_met" or variable.codes is not None:
             array = array.astype(np.int8)
         variables[name] = xr.Variable((*dims, *own), array, attrs_of(name))
     labels = {dim: np.array(COORDINATES[dim]) for dim in COORDINATES if dim in used}

@@ -243,6 +243,14 @@ VARIABLES: dict[str, Variable] = {each.name: each for each in (*_METRICS, *_DECI
 then those of a decision between many."""
 
 
+def variable_of(name: str) -> tuple[Variable, str]:
+    """The variable of that name, and which end of its interval is meant, if one is."""
+    for suffix, end in (("_low", "lower"), ("_high", "upper")):
+        if name.endswith(suffix):
+            return VARIABLES[name.removesuffix(suffix)], end
+    return VARIABLES[name], ""
+
+
 def attrs_of(name: str) -> dict[str, Any]:
     """Attributes of an output variable, after the CF conventions.
 
@@ -252,10 +260,10 @@ def attrs_of(name: str) -> dict[str, Any]:
     References:
         CF conventions, section 3.5 (flags).
     """
-    variable = VARIABLES[name]
+    variable, end = variable_of(name)
     attrs: dict[str, Any] = {
         "units": variable.units,
-        "long_name": variable.long_name,
+        "long_name": f"{end} end of {variable.long_name}" if end else variable.long_name,
         "description": variable.definition,
     }
     if variable.codes is not None:

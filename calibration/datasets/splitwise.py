@@ -54,5 +54,5 @@ def splitwise_profile() -> Measurements:
     decode = table.assign(
         phase="decode", tokens=table.prompt_tokens + OUTPUT_TOKENS // 2, time_s=table.decode_s
     )
-    rows = pd.concat([prefill, decode], ignore_index=True)[list(COLUMNS)]
+    rows = pd.concat([prefill, decode], ignore_index=True).loc[:, list(COLUMNS)]
     return Measurements(rows, tuple(notes), PROFILE.url, PROFILE.sha256)

@@ -41,7 +41,10 @@ def scaled_s(rows: pd.DataFrame, trained: np.ndarray) -> np.ndarray:
     parameters over HBM bandwidth, both over the GPUs.
     """
     gpus = {name: machine(name).gpu for name in rows.machine.unique()}
-    sizes = {name: float(transformer(name).parameters_without_input_embedding) for name in rows.model.unique()}
+    sizes = {
+        name: float(transformer(name).parameters_without_input_embedding)
+        for name in rows.model.unique()
+    }
     prefill = (rows.phase == "prefill").to_numpy()
     rate = np.where(
         prefill,

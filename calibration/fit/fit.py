@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,8 @@ message sizes of the published profile, a crowd at its batch sizes."""
 
 
 SOFT_NORM = 4.0
-"""Exponent of the p-norms from which random starts reach the one optimum; at 60, two of eight miss it."""
+"""Exponent of the p-norms from which random starts reach the one optimum: at 60, two of eight miss
+it."""
 
 
 class Fit(NamedTuple):
@@ -56,7 +57,7 @@ class Fit(NamedTuple):
         return self.slope < small and 2 * self.reached > self.starts
 
     @property
-    def log_parameters(self) -> np.ndarray:
+    def log_parameters(self) -> Any:
         """Logarithm of every parameter, in the order of `problem.keys`."""
         return np.asarray(self.problem.log_parameters(jnp.asarray(self.z)))
 
@@ -115,7 +116,7 @@ def fit(
     return Fit(
         problem,
         np.asarray(weighting),
-        best.z,
+        np.asarray(best.z),
         float(best.loss),
         float(best.slope),
         max(float(np.abs(end.z - best.z).max()) for end in reached),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -206,7 +207,7 @@ def make_problem(
     host_fields = tuple(name for name, prior in priors.items() if prior.kind == "host")
     ordered = [priors[name] for name in (*gpu_fields, *host_fields)]
 
-    def stacked(trees: Sequence) -> Machine | Transformer:
+    def stacked(trees: Sequence[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *as_arrays(list(trees)))
 
     problem = Problem(

@@ -64,10 +64,8 @@ def _lbfgs(residuals: Residuals, z: jax.Array) -> tuple[jax.Array, jax.Array]:
     def step(state: tuple) -> tuple:
         at, memory, count, _ = state
         value, slope = value_and_slope(at, state=memory)
-        change, memory = optimiser.update(
-            slope, memory, at, value=value, grad=slope, value_fn=loss
-        )
-        return optax.apply_updates(at, change), memory, count + 1, jnp.abs(slope).max()
+        change, memory = optimiser.update(slope, memory, at, value=value, grad=slope, value_fn=loss)
+        return optax.apply_updates(at, change), memory, count + 1, jnp.abs(jnp.asarray(slope)).max()
 
     def unfinished(state: tuple) -> jax.Array:
         return (state[3] > small) & (state[2] < most)

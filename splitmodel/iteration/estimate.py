@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.instance import Instance, make_instance
 from splitmodel.iteration.memory import kv_capacity_bytes
+from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.iteration.timing import Timing
 from splitmodel.parameters.profile import TENSOR_PARALLEL
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
+from splitmodel.specs.calibrated import (
+    calibrated,
+    chosen_calibration,
+    log_covariance,
+    off_by,
+    origin,
+)
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
 from splitmodel.specs.hardware import Machine
@@ -40,7 +53,9 @@ def iteration_time(
     timing: str | Timing | None = None,
     semantics: str | Semantics = "physical",
     stack: str | None = None,
-) -> Scalar:
+    calibration: str | Path | None = None,
+    interval: float | None = None,
+) -> Any:
     """Time of one iteration [s]; array arguments broadcast, and so does the result.
 
     Args:
@@ -59,15 +74,27 @@ def iteration_time(
         timing: "roofline", "interpolated" or a `Timing`.
         semantics: "physical" or "splitwise-sim".
         stack: "splitwise-2023" or "graphs".
+        calibration: file with parameters of one's own, as `splitmodel calibrate` writes it.
+        interval: probability, in (0, 1), of an interval to give with the time.
+
+    Returns:
+        The time, an array; with an interval a Dataset of `iteration_time_s`,
+        `iteration_time_s_low` and `iteration_time_s_high`, whose attribute `calibration` is
+        "prior" where GPU or machine have no fit of their own.
 
     Raises:
-        InputError: for an unknown name, a value out of range, a model that does not fit, or an
-            interpolated timing that the published profile does not hold.
+        InputError: for an unknown name, a value out of range, a model that does not fit, an
+            interpolated timing that the published profile does not hold or of which an interval
+            is asked, or a file that is no calibration of this machine.
     """
     check_choice("phase", phase, PHASES)
     check_stack(stack)
     bundle = resolve_semantics(semantics)
-    spec, server = as_arrays((transformer(model), catalogue_machine(machine)))
+    named = catalogue_machine(machine)
+    chosen_fit = chosen_calibration(calibration, [named])
+    if calibration is not None:
+        named = calibrated(named, chosen_fit)
+    spec, server = as_arrays((transformer(model), named))
     numbers = {
         "tensor_parallel": check_range("tensor_parallel", tensor_parallel),
         "pipeline_parallel": check_range("pipeline_parallel", pipeline_parallel),
@@ -91,7 +118,51 @@ def iteration_time(
     times_s, known = _times_s(flat, spec, server, chosen, phase, stack)
     if not known.all():
         raise unprofiled(spec, server, given["tensor_parallel"])
-    return times_s.reshape(arrays[0].shape)
+    times_s = times_s.reshape(arrays[0].shape)
+    if interval is None:
+        return times_s
+    check_interval(interval, chosen)
+    fields, covariance = log_covariance([named], chosen_fit)
+    slopes = _log_slopes(fields, flat, spec, server, chosen, phase, stack)
+    variance = np.einsum("ip,ij,jp->p", slopes, covariance[0, :, 0], slopes)
+    half_width = NormalDist().inv_cdf(0.5 + 0.5 * interval) * np.sqrt(variance)
+    spread = np.exp(half_width).reshape(times_s.shape)
+    dims = tuple(f"axis_{place}" for place in range(times_s.ndim))
+    values = {"": times_s, "_low": times_s / spread, "_high": times_s * spread}
+    return xr.Dataset(
+        {
+            f"iteration_time_s{suffix}": (dims, np.asarray(value), {"units": "s"})
+            for suffix, value in values.items()
+        },
+        attrs={"interval": interval, "calibration": origin([named], chosen_fit)},
+    )
+
+
+def check_interval(interval: float, timing: Timing) -> None:
+    """Raise InputError unless an interval of this probability can be had of the timing."""
+    check_range("interval", interval, high=1.0)
+    if interval == 1.0:
+        raise InputError("interval: 1.0 is not below 1; 0.9 is usual")
+    if not isinstance(timing, Roofline):
+        raise InputError(
+            f'interval: timing "{type(timing).__name__.lower()}" has no fitted parameters; use '
+            'timing="roofline"'
+        )
+
+
+def _log_slopes(fields: list[str], *arguments: Any) -> np.ndarray:
+    """Derivative of the logarithm of every time by each factor, shape [fields, iterations]."""
+
+    @jax.jit
+    def slopes(flat: dict[str, Scalar], model: Transformer, machine: Machine) -> Scalar:
+        def log_times(factors: Scalar) -> Scalar:
+            off = off_by(machine, dict(zip(fields, factors, strict=True)))
+            return jnp.log(_times_s(flat, model, off, *rest)[0])
+
+        return jax.jacfwd(log_times)(jnp.zeros(len(fields)))
+
+    flat, model, machine, *rest = arguments
+    return np.asarray(slopes(flat, model, machine), np.float64).T
 
 
 @partial(jax.jit, static_argnames=("phase", "stack"))

@@ -55,6 +55,27 @@ class Calibration:
         """Draw of a GPU: its own fit, else that of the one it is `like`, else the only one."""
         return self.power.get(gpu) or self.power.get(like) or next(iter(self.power.values()))
 
+    def over(self, base: Calibration) -> Calibration:
+        """This calibration, and the base's for the GPUs and machines that it does not hold."""
+        kept = [
+            place
+            for place, key in enumerate(base.keys)
+            if key.split(".")[1] not in (self.gpus if key.startswith("gpu.") else self.hosts)
+        ]
+        size = len(self.keys) + len(kept)
+        covariance = np.zeros((size, size))
+        covariance[: len(self.keys), : len(self.keys)] = self.covariance
+        covariance[len(self.keys) :, len(self.keys) :] = base.covariance[np.ix_(kept, kept)]
+        return Calibration(
+            self.label,
+            {**base.gpus, **self.gpus},
+            {**base.hosts, **self.hosts},
+            {**base.power, **self.power},
+            (*self.keys, *(base.keys[place] for place in kept)),
+            covariance,
+            {**base.between, **self.between},
+        )
+
 
 @cache
 def shipped() -> Calibration:
