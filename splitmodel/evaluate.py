@@ -20,6 +20,7 @@ from splitmodel.iteration.estimate import check_heads, check_hosted, check_inter
 from splitmodel.iteration.instance import Instance, make_instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.results import dataset
+from splitmodel.simulate.options import Simulation
 from splitmodel.specs.calibrated import calibrated, chosen_calibration, origin
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
@@ -31,7 +32,9 @@ from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 
-TIERS = ("analytic",)
+TIERS = ("analytic", "simulate")
+ONLY_ANALYTIC = ("saturation_rps", "load_fraction", "bound")
+"""What no run tells: results of either tier have it from the analytic one."""
 
 
 def evaluate(
@@ -47,6 +50,7 @@ def evaluate(
     tier: str = "analytic",
     calibration: str | Path | None = None,
     interval: float | None = None,
+    **simulation: Any,
 ) -> xr.Dataset:
     """Every metric of one cluster under one load.
 
@@ -59,11 +63,14 @@ def evaluate(
         semantics: "physical" or "splitwise-sim".
         stack: serving stack, "splitwise-2023" or "graphs".
         reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
-        tier: "analytic".
+        tier: "analytic", or "simulate" to run every request.
         calibration: file with parameters of one's own, as `splitmodel calibrate` writes it, for
             the machines that it holds.
         interval: probability, in (0, 1), of an interval of every metric, for the uncertainty of the
-            parameters alone: adds a `*_low` and a `*_high` to each.
+            parameters alone: adds a `*_low` and a `*_high` to each. With tier="simulate" it is for
+            the requests that are drawn, and several `seeds` give one of 0.9 in any case.
+        **simulation: options of the request-level tier, such as `seed=`, `seeds=`, `duration_s=`,
+            `per_request=`; all are fields of `splitmodel.simulate.options.Simulation`.
 
     Returns:
         Dataset of scalars, with `percentile`, `pool`, `part` and `phase` where a variable has
@@ -74,6 +81,8 @@ def evaluate(
         InputError: for a bad name or value, a model that does not fit a machine, a file that is no
             calibration, or an interval of a timing without fitted parameters.
     """
+    check_choice("tier", tier, TIERS)
+    options = _options(tier, interval, simulation)
     machines = [pool.machine for pool in cluster.pools if pool.machines > 0.0]
     parameters = chosen_calibration(calibration, machines)
     if calibration is not None:
@@ -87,14 +96,13 @@ def evaluate(
         semantics=semantics,
         stack=stack,
         reference=reference,
-        tier=tier,
+        tier="analytic",
     )
     if calibration is not None:
         question = replace(question, reference=calibrated(question.reference, parameters))
-    if interval is not None:
-        check_interval(interval, question.timing)
     values = {"": _compiled(question, cluster, load)}
-    if interval is not None:
+    if interval is not None and options is None:
+        check_interval(interval, question.timing)
         values["_low"], values["_high"] = metrics_interval(
             question.with_reference, cluster, load, question.reference, parameters, interval
         )
@@ -105,20 +113,52 @@ def evaluate(
         **({} if calibration is None else {"calibration_file": str(calibration)}),
         **({} if interval is None else {"interval": interval}),
         **question.provenance,
+        "tier": tier,
     }
-    return dataset(
-        {
-            f"{name}{suffix}": getattr(metered, name)
-            for name in Metrics.__dataclass_fields__
-            for suffix, metered in values.items()
-            if not (suffix and name in _CERTAIN)
-        },
-        attrs=attrs,
-    )
+    results = {
+        f"{name}{suffix}": getattr(metered, name)
+        for name in Metrics.__dataclass_fields__
+        for suffix, metered in values.items()
+        if not (suffix and name in _CERTAIN)
+    }
+    if options is not None:
+        told = _simulated(question, cluster, load, options)
+        results = {name: results[name] for name in ONLY_ANALYTIC} | told
+    return dataset(results, attrs=attrs)
 
 
 _CERTAIN = ("machines", "status", "bound", "slo_met", "cost_usd_per_hour", "power_provisioned_w")
 """Metrics of which no interval is given: counts, codes and what does not depend on any time."""
+
+
+def _options(tier: str, interval: float | None, given: dict[str, Any]) -> Simulation | None:
+    """Options of the request-level tier; None for the analytic one, which takes none."""
+    for name in given:
+        check_choice("option", name, Simulation.__dataclass_fields__)
+    if tier == "simulate":
+        return Simulation(interval=interval, **given)
+    if given:
+        raise InputError(f'{", ".join(given)}: only tier="simulate" takes such an option')
+    return None
+
+
+def _simulated(
+    question: Question, cluster: Cluster, load: Workload, options: Simulation
+) -> dict[str, Any]:
+    # The compiler of this tier takes a while to import, for which the other need not wait.
+    from splitmodel.simulate.setting import Setting
+    from splitmodel.simulate.tier import simulated
+
+    setting = Setting(
+        cluster=cluster,
+        model=question.model,
+        slo=question.slo,
+        timing=question.timing,
+        reference=question.reference,
+        semantics=question.semantics,
+        stack=question.stack,
+    )
+    return simulated(setting, load, options)
 
 
 class Question(eqx.Module):
@@ -190,7 +230,7 @@ def prepare(
     Of `clusters` one of each kind of hardware is enough; unless they `must_serve`, a machine that
     cannot hold the model, or has no profile, is left to the status. The rest is as in `evaluate`.
     """
-    check_choice("tier", tier, TIERS)
+    check_choice("tier", tier, TIERS[:1])
     check_stack(stack)
     bundle = resolve_semantics(semantics)
     spec, limits = transformer(model), SLO.resolve(slo)

@@ -116,8 +116,8 @@ _METRICS = (
     Variable(
         "utilisation",
         "utilisation",
-        "Share of time in which a pool's machines run an iteration; zero for a pool without "
-        "machines. Baselines have the mixed pool only.",
+        "Share of time in which a pool's machines run an iteration, in a simulation until its last "
+        "request ends; zero for a pool without machines. Baselines have the mixed pool only.",
         ("pool",),
     ),
     Variable(
@@ -177,8 +177,9 @@ _METRICS = (
     Variable(
         "slo_attainment",
         "SLO attainment",
-        "Share of requests within the loosest percentile limit of every metric, as the lower bound "
-        "1 − Σ (share outside), the sum running over the metrics.",
+        "Share of requests within the loosest percentile limit of every metric. A simulation "
+        "counts them; the analytic tier gives the lower bound 1 − Σ (share outside), the sum "
+        "running over the metrics.",
     ),
     Variable(
         "goodput_rps",
@@ -238,9 +239,73 @@ _DECISION = (
     ),
 )
 
-VARIABLES: dict[str, Variable] = {each.name: each for each in (*_METRICS, *_DECISION)}
+_REQUEST = ("request",)
+_ITERATION = ("iteration",)
+
+_SIMULATED = (
+    Variable(
+        "request_arrival_s",
+        "arrival of a request",
+        "Time at which each request of a simulation arrived; requests are in this order, which is "
+        "that of a trace.",
+        _REQUEST,
+    ),
+    Variable("request_prompt_tokens", "prompt of a request", "Size of its prompt.", _REQUEST),
+    Variable("request_output_tokens", "output of a request", "Size of its output.", _REQUEST),
+    Variable(
+        "request_queue_s",
+        "wait of a request",
+        "From its arrival to the start of its prefill.",
+        _REQUEST,
+    ),
+    Variable(
+        "request_ttft_s",
+        "time to first token of a request",
+        "From its arrival to the end of its prefill.",
+        _REQUEST,
+    ),
+    Variable(
+        "request_tbt_s",
+        "time between tokens of a request",
+        "As `tbt_s`; undefined (NaN) for a request with one output token.",
+        _REQUEST,
+    ),
+    Variable(
+        "request_e2e_s",
+        "end-to-end time of a request",
+        "From its arrival to its last token.",
+        _REQUEST,
+    ),
+    Variable(
+        "iteration_server",
+        "server of an iteration",
+        "Instance, counted over all pools, on which each iteration of a simulation ran, or each "
+        "run of decode steps in which the batch stays the same.",
+        _ITERATION,
+    ),
+    Variable("iteration_start_s", "start of an iteration", "When it started.", _ITERATION),
+    Variable("iteration_end_s", "end of an iteration", "When it ended.", _ITERATION),
+    Variable("iteration_prompts", "prompts of an iteration", "Prompts computed.", _ITERATION),
+    Variable(
+        "iteration_decodes", "decodes of an iteration", "Requests that decode in it.", _ITERATION
+    ),
+    Variable(
+        "iteration_tokens",
+        "tokens of an iteration",
+        "Prompt tokens and decodes computed in each of its steps.",
+        _ITERATION,
+    ),
+    Variable(
+        "iteration_kv_bytes",
+        "KV cache in an iteration",
+        "Memory of the server that is taken when it ends.",
+        _ITERATION,
+    ),
+)
+
+VARIABLES: dict[str, Variable] = {each.name: each for each in (*_METRICS, *_DECISION, *_SIMULATED)}
 """Every output variable by name, in the order of the nomenclature: those of one configuration,
-then those of a decision between many."""
+those of a decision between many, then the details of a simulation."""
 
 
 def variable_of(name: str) -> tuple[Variable, str]:

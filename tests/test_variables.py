@@ -7,7 +7,10 @@ from splitmodel.codes import Bound, Status
 from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
 
 UNITS = {
-    "s": "ttft_s tbt_s e2e_s ttft_parts_s kv_transfer_s",
+    "s": "ttft_s tbt_s e2e_s ttft_parts_s kv_transfer_s request_arrival_s request_queue_s "
+    "request_ttft_s request_tbt_s request_e2e_s iteration_start_s iteration_end_s",
+    "tokens": "request_prompt_tokens request_output_tokens iteration_tokens",
+    "bytes": "iteration_kv_bytes",
     "requests/s": "throughput_rps saturation_rps goodput_rps highest_rate_rps map_highest_rate_rps",
     "W": "power_provisioned_w power_mean_w map_power_provisioned_w",
     "$/h": "cost_usd_per_hour map_cost_usd_per_hour",
@@ -19,7 +22,7 @@ UNITS = {
     "1": "ttft_slowdown tbt_slowdown e2e_slowdown load_fraction utilisation bound machines "
     "slo_attainment slo_met status rate_vs_baseline_a100 rate_vs_baseline_h100 "
     "cost_vs_baseline_a100 cost_vs_baseline_h100 power_vs_baseline_a100 power_vs_baseline_h100 "
-    "map_machines",
+    "map_machines iteration_server iteration_prompts iteration_decodes",
 }
 
 
@@ -30,7 +33,7 @@ def test_every_output_has_its_unit():
 
 def test_dimensions_have_labels():
     used = {dim for variable in VARIABLES.values() for dim in variable.dims}
-    assert used == set(COORDINATES)
+    assert used == {*COORDINATES, "request", "iteration"}
 
 
 def test_codes_are_explained():
