@@ -36,9 +36,9 @@ def _piecewise(at: pd.Series, knots: pd.Index, values: pd.Series) -> np.ndarray:
 def scaled_s(rows: pd.DataFrame, trained: np.ndarray) -> np.ndarray:
     """Time of every row [s] from the same batch elsewhere, times a ratio; NaN where there is none.
 
-    Elsewhere is the nearest configuration that was trained on and differs in machine, model or
-    tensor parallelism only. Prefill scales with parameters over compute rate, decode with
-    parameters over HBM bandwidth, both over the GPUs.
+    Elsewhere is a configuration that was trained on and differs in machine, model or tensor
+    parallelism, in as few of them as there is one. Prefill scales with parameters over compute
+    rate, decode with parameters over HBM bandwidth, both over the GPUs.
     """
     gpus = {name: machine(name).gpu for name in rows.machine.unique()}
     sizes = {
@@ -58,7 +58,8 @@ def scaled_s(rows: pd.DataFrame, trained: np.ndarray) -> np.ndarray:
         for index in group.index.difference(known):
             if len(known):
                 apart = np.abs(np.log(work[known] / work[index]))
-                apart += rows.model[known] != rows.model[index]
+                for name in ("machine", "model", "tensor_parallel"):
+                    apart += 10.0 * (rows[name][known] != rows[name][index]).to_numpy()
                 source = known[int(np.argmin(apart))]
                 found[index] = rows.time_s[source] * work[index] / work[source]
     return found
