@@ -17,7 +17,7 @@ from splitmodel.errors import InputError, check_choice
 from splitmodel.interval import Metered, machines_of, metrics_interval, with_machines
 from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.estimate import check_heads, check_hosted, check_interval, unprofiled
-from splitmodel.iteration.instance import Instance, make_instance
+from splitmodel.iteration.instance import FITTED_STACK, Instance, make_instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.results import dataset
 from splitmodel.simulate.options import Simulation
@@ -61,7 +61,7 @@ def evaluate(
         slo: "splitwise" (the paper's nine limits), a TOML file, an `SLO` or None.
         timing: "roofline", "interpolated" or a `Timing`; by default that of the semantics.
         semantics: "physical" or "splitwise-sim".
-        stack: serving stack, "splitwise-2023" or "graphs".
+        stack: serving stack, "splitwise-2023" or "graphs"; with a calibration its own.
         reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
         tier: "analytic", or "simulate" to run every request.
         calibration: file with parameters of one's own, as `splitmodel calibrate` writes it, for
@@ -86,6 +86,7 @@ def evaluate(
     machines = [pool.machine for pool in cluster.pools if pool.machines > 0.0]
     parameters = chosen_calibration(calibration, machines)
     if calibration is not None:
+        stack = stack or FITTED_STACK
         own = [calibrated(machine, parameters) for machine in machines_of(cluster)]
         cluster = with_machines(cluster, own)
     question = prepare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,6 +18,8 @@ def evaluate_command(
     sizes: SizesOptions,
     rate: Annotated[float | None, Parameter(group="Workload")] = None,
     question: QuestionOptions,
+    calibration: Annotated[Path | None, Parameter(group="Model and limits")] = None,
+    interval: Annotated[float | None, Parameter(group="Model and limits")] = None,
     json: Flag = False,
 ) -> None:
     r"""Every metric of one cluster under one load.
@@ -29,6 +32,10 @@ def evaluate_command(
         sizes: The requests.
         rate: Arrival rate [requests/s]. Without it, that of the arrivals in the CSV file.
         question: The model and what is asked about it.
+        calibration: Parameters of your own, as `splitmodel calibrate` writes them; they bring the
+            host time of their stack.
+        interval: Probability of an interval of every metric, such as 0.9, for what the parameters
+            leave open.
         json: Print JSON: the names of the Python API, null for infinite and undefined numbers.
 
     Examples:
@@ -41,7 +48,13 @@ def evaluate_command(
             splitmodel evaluate --design DGX-H200+mine.toml#B200 --prompt 8 --token 9 \
                 --workload requests.csv --rate 5 --model config.json --json
     """
-    result = evaluate(cluster.build(), sizes.build(rate), **question.arguments())
+    result = evaluate(
+        cluster.build(),
+        sizes.build(rate),
+        calibration=calibration,
+        interval=interval,
+        **question.arguments(),
+    )
     if json:
         print_json(plain(result))
     else:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from splitmodel.codes import Status
 from splitmodel.specs.design import BASELINE
-from splitmodel.variables import VARIABLES
+from splitmodel.variables import variable_of
 
 RANKED = (
     "prompt",
@@ -123,7 +123,7 @@ def _asked(result: xr.Dataset) -> str:
 
 def _cells(name: str, array: xr.DataArray) -> list[tuple[str, Any]]:
     """Labels and values of an array with at most one dimension; codes by name."""
-    codes = VARIABLES[name].codes
+    codes = variable_of(name)[0].codes
     values = np.atleast_1d(array.values).tolist()
     shown = [codes(value).name.lower() for value in values] if codes else values
     labels = [f"{name}.{label}" for label in array[array.dims[0]].values] if array.dims else [name]

@@ -14,7 +14,7 @@ import xarray as xr
 
 from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.iteration.choose import check_stack, choose_timing
-from splitmodel.iteration.instance import Instance, make_instance
+from splitmodel.iteration.instance import FITTED_STACK, Instance, make_instance
 from splitmodel.iteration.memory import kv_capacity_bytes
 from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.iteration.timing import Timing
@@ -73,7 +73,7 @@ def iteration_time(
         power_cap: cap as a fraction of the GPUs' TDP, in (0, 1].
         timing: "roofline", "interpolated" or a `Timing`.
         semantics: "physical" or "splitwise-sim".
-        stack: "splitwise-2023" or "graphs".
+        stack: "splitwise-2023" or "graphs"; with a calibration its own.
         calibration: file with parameters of one's own, as `splitmodel calibrate` writes it.
         interval: probability, in (0, 1), of an interval to give with the time.
 
@@ -93,6 +93,7 @@ def iteration_time(
     named = catalogue_machine(machine)
     chosen_fit = chosen_calibration(calibration, [named])
     if calibration is not None:
+        stack = stack or FITTED_STACK
         named = calibrated(named, chosen_fit)
     spec, server = as_arrays((transformer(model), named))
     numbers = {

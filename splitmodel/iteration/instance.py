@@ -12,7 +12,9 @@ from splitmodel.specs.hardware import Machine
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
 
-STACKS = ("splitwise-2023", "graphs")
+FITTED_STACK = "splitwise-2023"
+"""The stack of the published profile, or whatever stack a machine's host time was fitted on."""
+STACKS = (FITTED_STACK, "graphs")
 """Serving stacks whose host time is known."""
 
 
@@ -73,5 +75,5 @@ def make_instance(
             }
         )
     else:
-        host_time = fitted if stack == STACKS[0] else graphs
+        host_time = fitted if stack == FITTED_STACK else graphs
     return Instance(machine, tensor_parallel, pipeline_parallel, power_cap, host_time)
