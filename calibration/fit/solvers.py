@@ -13,6 +13,8 @@ import optimistix
 
 from splitmodel_calibration.fit.problem import Problem
 
+_MIXED_COUNTS = partial(jax.numpy_dtype_promotion, "standard")
+"""The optimisers of optax mix the types of their counters."""
 Residuals = Callable[[jax.Array], jax.Array]
 
 
@@ -50,7 +52,8 @@ def _adam(residuals: Residuals, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         change, memory = optimiser.update(slope(at), memory)
         return optax.apply_updates(at, change), memory
 
-    at, _ = jax.lax.fori_loop(0, steps, step, (z, optimiser.init(z)))
+    with _MIXED_COUNTS():
+        at, _ = jax.lax.fori_loop(0, steps, step, (z, optimiser.init(z)))
     return at, jnp.asarray(steps)
 
 
@@ -71,7 +74,8 @@ def _lbfgs(residuals: Residuals, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (state[3] > small) & (state[2] < most)
 
     first = (z, optimiser.init(z), jnp.zeros((), int), jnp.full((), jnp.inf, z.dtype))
-    at, _, count, _ = jax.lax.while_loop(unfinished, step, first)
+    with _MIXED_COUNTS():
+        at, _, count, _ = jax.lax.while_loop(unfinished, step, first)
     return at, count
 
 

@@ -62,7 +62,7 @@ def uncertainty(fit: Fit) -> Uncertainty:
     covariance = to_parameters @ of_z @ to_parameters.T
     prior = to_parameters @ to_parameters.T
     # What a fit spends on parameters it takes from the scatter about it.
-    spent = np.trace(inverse @ information) * curvature / used.sum()
+    spent = np.trace(inverse @ information) * curvature / max(used.sum(), 1)
     misfit_keys, misfit_sd, misfit_prior = _misfits(problem, misses / np.sqrt(1.0 - spent), used)
     return Uncertainty(
         (*problem.keys, *misfit_keys),
