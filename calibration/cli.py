@@ -14,9 +14,13 @@ from splitmodel.results import check_writable, complete_file
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
 from splitmodel_calibration.datasets.own_profile import own_profile
+from splitmodel_calibration.datasets.splitwise import splitwise_profile
 from splitmodel_calibration.evaluation.errors import in_sample_errors
+from splitmodel_calibration.evaluation.splits import configurations_of
+from splitmodel_calibration.fit.bootstrap import bootstrap
 from splitmodel_calibration.fit.fit import fit
 from splitmodel_calibration.fit.own import own_priors
+from splitmodel_calibration.fit.priors import priors
 from splitmodel_calibration.fit.problem import make_problem
 from splitmodel_calibration.fit.uncertainty import uncertainty
 from splitmodel_calibration.report import identifiability, show, statements
@@ -92,6 +96,23 @@ def calibrate(
 
 def _label(name: str) -> str:
     return str(transformer(name).label.value)
+
+
+@app.command
+def report(*, resampled: int = 50) -> None:
+    """Parameters of the published profile: how sure they are, and what the data determine.
+
+    Args:
+        resampled: Fits to configurations drawn with replacement, beside the covariance.
+    """
+    profile = splitwise_profile()
+    found = fit(make_problem(profile.rows, priors()), progress=_terminal())
+    configuration = configurations_of(profile.rows)
+    ensemble = bootstrap(found, configuration, resampled, progress=_terminal())
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    show(console, found, uncertainty(found), ensemble)
+    for note in profile.notes:
+        console.print(f"· {note}", highlight=False)
 
 
 @app.command

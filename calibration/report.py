@@ -15,18 +15,31 @@ _STRONG = 0.8
 """Correlations above this are told."""
 
 
-def identifiability(fit: Fit, found: Uncertainty) -> xr.Dataset:
+def identifiability(fit: Fit, found: Uncertainty, ensemble: np.ndarray | None = None) -> xr.Dataset:
     """Value, uncertainty and prior of every parameter, and all correlations.
+
+    Args:
+        fit: parameters at the optimum.
+        found: their uncertainty.
+        ensemble: logarithms of the parameters of resampled fits, as `bootstrap` gives them.
 
     Returns:
         Dataset over `parameter` (and `other`): `value`, `sd` and `prior_sd` of the logarithm,
-        `determined` (1 where the data leave less than half of the prior's width), `correlation`.
+        `determined` (1 where the data leave less than half of the prior's width), `correlation`;
+        with an ensemble also `bootstrap_sd`, NaN for misfits.
     """
     names = list(found.keys)
     values = np.ones(len(names))
     values[: len(fit.log_parameters)] = np.exp(fit.log_parameters)
+    resampled = {}
+    if ensemble is not None:
+        scatter = np.full(len(names), np.nan)
+        scatter[: ensemble.shape[1]] = ensemble.std(axis=0)
+        told = {"long_name": "standard deviation of the logarithm over resampled fits"}
+        resampled["bootstrap_sd"] = ("parameter", scatter, told)
     return xr.Dataset(
         {
+            **resampled,
             "value": ("parameter", values),
             "sd": ("parameter", found.sd, {"long_name": "standard deviation of the logarithm"}),
             "prior_sd": ("parameter", found.prior_sd, {"long_name": "the same without data"}),
@@ -73,13 +86,20 @@ def statements(fit: Fit, found: Uncertainty) -> list[str]:
     return said
 
 
-def show(console: Console, fit: Fit, found: Uncertainty) -> None:
-    """Print parameters and statements."""
-    table = Table("parameter", "value", "unit", "±", "without data", box=None)
-    told = identifiability(fit, found)
-    columns = (told[name].values for name in ("parameter", "value", "unit", "sd", "prior_sd"))
-    for name, value, unit, sd, prior_sd in zip(*columns, strict=True):
-        table.add_row(name, f"{value:.4g}", unit, f"{100 * sd:.2g}%", f"{100 * prior_sd:.2g}%")
+def show(
+    console: Console, fit: Fit, found: Uncertainty, ensemble: np.ndarray | None = None
+) -> None:
+    """Print parameters and statements; arguments as in `identifiability`."""
+    told = identifiability(fit, found, ensemble)
+    widths = {"±": "sd", "without data": "prior_sd"}
+    if ensemble is not None:
+        widths["resampled"] = "bootstrap_sd"
+    table = Table("parameter", "value", "unit", *widths, box=None)
+    for place, name in enumerate(told.parameter.values):
+        one = told.isel(parameter=place)
+        shares = (100.0 * one[width].item() for width in widths.values())
+        cells = ("" if np.isnan(share) else f"{share:.2g}%" for share in shares)
+        table.add_row(name, f"{one.value.item():.4g}", one.unit.item(), *cells)
     console.print(table)
     for line in statements(fit, found):
         console.print(f"· {line}", highlight=False)

@@ -60,15 +60,20 @@ def prompts_of(rows: pd.DataFrame) -> np.ndarray:
     return (rows.tokens - (rows.phase == "decode") * (OUTPUT_TOKENS // 2)).to_numpy()
 
 
+def configurations_of(rows: pd.DataFrame) -> np.ndarray:
+    """Number of each row's configuration, which a prefill and a decode row share."""
+    configured = rows.assign(prompt=prompts_of(rows))
+    keys = ["machine", "model", "tensor_parallel", "batch_size", "prompt"]
+    return configured.groupby(keys).ngroup().to_numpy()
+
+
 def _without(name: str, tested: np.ndarray) -> Split:
     return Split(name, ~tested, tested)
 
 
 def _folds(rows: pd.DataFrame, seed: int) -> Iterator[Split]:
     """Both phases of a configuration fall in the same fold."""
-    configured = rows.assign(prompt=prompts_of(rows))
-    keys = ["machine", "model", "tensor_parallel", "batch_size", "prompt"]
-    configuration = configured.groupby(keys).ngroup().to_numpy()
+    configuration = configurations_of(rows)
     order = np.random.default_rng(seed).permutation(configuration.max() + 1)
     fold = order[configuration] % FOLDS
     for index in range(FOLDS):

@@ -8,6 +8,8 @@ import pytest
 import splitmodel as sm
 from splitmodel.errors import InputError
 from splitmodel.parameters.calibration import shipped
+from splitmodel_calibration.evaluation.splits import configurations_of
+from splitmodel_calibration.fit.bootstrap import bootstrap
 from splitmodel_calibration.fit.fit import fit
 from splitmodel_calibration.fit.priors import pinned, priors
 from splitmodel_calibration.fit.problem import ROBUST, make_problem, robust
@@ -155,3 +157,16 @@ def test_what_the_data_determine(sure):
     stored = shipped()
     assert stored.keys == sure.keys
     np.testing.assert_allclose(np.sqrt(np.diag(stored.covariance)), sure.sd, rtol=0.05)
+
+
+def test_resampled_fits_scatter_as_the_covariance_says(fitted, profile, sure):
+    """Of the parameters that the data determine well: within a factor of two, 24 fits."""
+    ensemble = bootstrap(fitted, configurations_of(profile.rows), count=24)
+    assert ensemble.shape == (24, len(fitted.problem.keys))
+    count = len(fitted.problem.keys)
+    well = sure.sd[:count] < 0.15 * sure.prior_sd[:count]
+    ratio = ensemble.std(axis=0)[well] / sure.sd[:count][well]
+    assert 0.5 < np.median(ratio) < 2.0
+    assert (
+        np.abs(ensemble.mean(axis=0) - fitted.log_parameters)[well] < 2 * sure.sd[:count][well]
+    ).all()
