@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ from splitmodel.simulate.options import Simulation
 from splitmodel.specs.calibrated import calibrated, chosen_calibration, origin
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
-from splitmodel.specs.cluster import Cluster, Pool
+from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
-from splitmodel.specs.leaves import as_arrays
+from splitmodel.specs.leaves import as_arrays, key_of
 from splitmodel.specs.semantics import Semantics, resolve_semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
@@ -50,6 +51,8 @@ def evaluate(
     tier: str = "analytic",
     calibration: str | Path | None = None,
     interval: float | None = None,
+    per_request: bool = False,
+    timeline: bool = False,
     **simulation: Any,
 ) -> xr.Dataset:
     """Every metric of one cluster under one load.
@@ -69,8 +72,12 @@ def evaluate(
         interval: probability, in (0, 1), of an interval of every metric, for the uncertainty of the
             parameters alone: adds a `*_low` and a `*_high` to each. With tier="simulate" it is for
             the requests that are drawn, and several `seeds` give one of 0.9 in any case.
-        **simulation: options of the request-level tier, such as `seed=`, `seeds=`, `duration_s=`,
-            `per_request=`; all are fields of `splitmodel.simulate.options.Simulation`.
+        per_request: with tier="simulate", whether to add every request: `request_ttft_s` and
+            others over `request`, in the order of the trace.
+        timeline: with tier="simulate", whether to add every iteration: `iteration_start_s` and
+            others over `iteration`.
+        **simulation: with tier="simulate", how requests arrive and how many runs there are, such
+            as `seed=`, `seeds=`, `duration_s=`; the fields of `Simulation`.
 
     Returns:
         Dataset of scalars, with `percentile`, `pool`, `part` and `phase` where a variable has
@@ -82,7 +89,7 @@ def evaluate(
             calibration, or an interval of a timing without fitted parameters.
     """
     check_choice("tier", tier, TIERS)
-    options = _options(tier, interval, simulation)
+    options = _options(tier, simulation, per_request=per_request, timeline=timeline)
     machines = [pool.machine for pool in cluster.pools if pool.machines > 0.0]
     parameters = chosen_calibration(calibration, machines)
     if calibration is not None:
@@ -123,7 +130,8 @@ def evaluate(
         if not (suffix and name in _CERTAIN)
     }
     if options is not None:
-        told = _simulated(question, cluster, load, options)
+        details = {"interval": interval, "per_request": per_request, "timeline": timeline}
+        told = _simulated(question, cluster, load, options, **details)
         results = {name: results[name] for name in ONLY_ANALYTIC} | told
     return dataset(results, attrs=attrs)
 
@@ -132,19 +140,19 @@ _CERTAIN = ("machines", "status", "bound", "slo_met", "cost_usd_per_hour", "powe
 """Metrics of which no interval is given: counts, codes and what does not depend on any time."""
 
 
-def _options(tier: str, interval: float | None, given: dict[str, Any]) -> Simulation | None:
+def _options(tier: str, given: dict[str, Any], **details: bool) -> Simulation | None:
     """Options of the request-level tier; None for the analytic one, which takes none."""
     for name in given:
         check_choice("option", name, Simulation.__dataclass_fields__)
     if tier == "simulate":
-        return Simulation(interval=interval, **given)
-    if given:
-        raise InputError(f'{", ".join(given)}: only tier="simulate" takes such an option')
+        return Simulation(**given)
+    if needless := [*given, *(name for name, asked in details.items() if asked)]:
+        raise InputError(f'{", ".join(needless)}: only tier="simulate" takes such an option')
     return None
 
 
 def _simulated(
-    question: Question, cluster: Cluster, load: Workload, options: Simulation
+    question: Question, cluster: Cluster, load: Workload, options: Simulation, **details: Any
 ) -> dict[str, Any]:
     # The compiler of this tier takes a while to import, for which the other need not wait.
     from splitmodel.simulate.setting import Setting
@@ -159,7 +167,7 @@ def _simulated(
         semantics=question.semantics,
         stack=question.stack,
     )
-    return simulated(setting, load, options)
+    return simulated(setting, load, options, **details)
 
 
 class Question(eqx.Module):
@@ -247,7 +255,13 @@ def prepare(
         for pool in cluster.pools:
             if pool.machines > 0.0:
                 if must_serve:
-                    _check_pool(question, pool)
+                    _check_machine(
+                        question,
+                        pool.machine,
+                        tensor_parallel=pool.tensor_parallel,
+                        pipeline_parallel=pool.pipeline_parallel,
+                        power_cap=pool.power_cap,
+                    )
                 else:
                     check_heads(spec, pool.tensor_parallel)
     _check_reference(question, explicit=reference is not None)
@@ -259,33 +273,29 @@ def _instance(question: Question, machine: Machine, **parallelism: Any) -> Insta
     return make_instance(server, spec, stack=question.stack, **as_arrays(parallelism))
 
 
-def _check_pool(question: Question, pool: Pool) -> None:
-    instance = _instance(
-        question,
-        pool.machine,
-        tensor_parallel=pool.tensor_parallel,
-        pipeline_parallel=pool.pipeline_parallel,
-        power_cap=pool.power_cap,
-    )
+_PASSED: set[Hashable] = set()
+"""Questions whose machines were found to serve them: the check takes as long as a simulation."""
+
+
+def _check_machine(question: Question, machine: Machine, **parallelism: Any) -> None:
+    asked = (question.model, question.timing, machine, parallelism)
+    key = (key_of(asked), question.semantics, question.stack)
+    if key in _PASSED:
+        return
+    instance = _instance(question, machine, **parallelism)
     check_hosted(question.model, instance, question.semantics)
     if not np.asarray(question.timing.known(question.model, instance)).all():
-        raise unprofiled(question.model, pool.machine, pool.tensor_parallel)
+        raise unprofiled(question.model, machine, parallelism["tensor_parallel"])
+    _PASSED.add(key)
 
 
 def _check_reference(question: Question, explicit: bool) -> None:
     """The slowdowns' denominator must exist: the model has to fit the reference machine."""
-    reference = question.reference
-    instance = _instance(
-        question,
-        reference,
-        tensor_parallel=reference.gpus,
-        pipeline_parallel=1.0,
-        power_cap=1.0,
-    )
+    machine = question.reference
     try:
-        check_hosted(question.model, instance, question.semantics)
+        _check_machine(
+            question, machine, tensor_parallel=machine.gpus, pipeline_parallel=1.0, power_cap=1.0
+        )
     except InputError as problem:
         hint = "" if explicit else "; give another machine as reference="
         raise InputError(f"reference: {problem}{hint}") from problem
-    if not np.asarray(question.timing.known(question.model, instance)).all():
-        raise unprofiled(question.model, reference, reference.gpus)

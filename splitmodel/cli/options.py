@@ -124,7 +124,7 @@ class QuestionOptions:
     reference: str | None = None
     """Machine of the slowdowns' denominator. [default: that of the limits, DGX-A100]"""
     tier: str = "analytic"
-    """analytic."""
+    """analytic, or for `evaluate` simulate: every request and every iteration."""
 
     @classmethod
     def from_entry(cls, entry: Entry) -> QuestionOptions:

@@ -58,10 +58,21 @@ def choose(policy, state, m):
 
 
 @kernel
-def task_bytes(policy, request, decode):
-    """KV cache that a task takes when it begins [bytes]: all of its tokens at once."""
+def cache_bytes(policy, request, decode):
+    """KV cache of a request's decode, or of its prompt and first token [bytes]."""
     tokens = request.output_tokens - 1 if decode else request.prompt_tokens + 1
     return tokens * policy.kv_bytes_per_token
+
+
+@kernel
+def task_bytes(policy, request, decode):
+    """KV cache that a task takes when it begins [bytes]: all of its tokens at once."""
+    if policy.output_with_prompt:
+        if decode:
+            return 0.0
+        if request.prompt_server == request.token_server:
+            return cache_bytes(policy, request, False) + cache_bytes(policy, request, True)
+    return cache_bytes(policy, request, decode)
 
 
 @kernel

@@ -6,7 +6,7 @@ import heapq
 
 import numpy as np
 
-from splitmodel.simulate.batching import task_bytes
+from splitmodel.simulate.batching import cache_bytes
 from splitmodel.simulate.compiled import cached_kernel, kernel
 from splitmodel.simulate.iteration import cut, end_decodes, free, start, take
 from splitmodel.simulate.queues import NOBODY, PROMPTS, append
@@ -80,7 +80,7 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
                     then, later_s = SEND, RETRY_S
             elif now == ARRIVE:
                 sender = servers[requests[r].prompt_server]
-                free(sender, task_bytes(policy, requests[r], False))
+                free(sender, cache_bytes(policy, requests[r], False))
                 m = requests[r].token_server
                 todo, then = decode_comes(policy, state, m, r), FREE
             else:
@@ -131,10 +131,9 @@ def _send(policy, state, transfer_s, r):
     """
     request = state.requests[r]
     sender, receiver = state.servers[request.prompt_server], state.servers[request.token_server]
-    cache_bytes = task_bytes(policy, request, False)
     if not _can_send(policy, state, r):
         return -1.0
-    take(receiver, cache_bytes)
+    take(receiver, _moved_bytes(policy, request))
     return transfer_s[sender.kind, receiver.kind, request.prompt_tokens]
 
 
@@ -153,7 +152,15 @@ def _stuck(policy, state, agenda, r):
 def _can_send(policy, state, r):
     request = state.requests[r]
     receiver = state.servers[request.token_server]
-    return receiver.used_bytes + task_bytes(policy, request, False) <= receiver.capacity_bytes
+    return receiver.used_bytes + _moved_bytes(policy, request) <= receiver.capacity_bytes
+
+
+@kernel
+def _moved_bytes(policy, request):
+    """Memory that a KV cache takes at its receiver [bytes]."""
+    prompt_bytes = cache_bytes(policy, request, False)
+    output_bytes = cache_bytes(policy, request, True)
+    return prompt_bytes + output_bytes if policy.output_with_prompt else prompt_bytes
 
 
 @kernel

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from splitmodel.simulate.compiled import kernel
 
-ROWS, DECODES, PAIRS, CONTEXTS, PROMPTS, STEP_CONTEXTS = range(6)
-"""Axes: tokens computed; decoding requests, 0 and 1 among them; Σ P² over the square of the tokens
-computed; mean context of the decoding requests [tokens]; prompts; and that context once more, for
-iterations of decodes alone."""
+ROWS, SHARES, PAIRS, CONTEXTS, PROMPTS, STEP_CONTEXTS = range(6)
+"""Axes: tokens computed; share of decodes among them; Σ P² over the square of the tokens computed;
+mean context of the decoding requests [tokens]; prompts; and that context once more, for iterations
+of decodes alone."""
 
 
 class Times(NamedTuple):
@@ -22,7 +22,11 @@ class Times(NamedTuple):
     """Time of a decode step [s], and its integral over the context from the first knot,
     [2, kinds, decodes, contexts]."""
     batch_s: Any
-    """Time of an iteration with prompts [s], [kinds, rows, decodes, pairs, contexts, prompts]."""
+    """Time of an iteration with prompts [s], less `company_s`,
+    [kinds, rows, shares, pairs, contexts, prompts]."""
+    company_s: Any
+    """What decodes add to an iteration with prompts by their number alone [s],
+    [kinds, decodes + 1]; kinks of that are kept here."""
     knots: Any
     """Knots of each axis, [axes, most]."""
     counts: Any
@@ -47,14 +51,14 @@ def batch_time_s(times, kind, prompt_tokens, square_tokens, prompts, decodes, co
     rows = prompt_tokens + decodes
     row = times.row_cell[min(rows, len(times.row_cell) - 1)]
     along_row = _along(times, ROWS, row, rows)
-    decode, along_decode = _place(times, DECODES, decodes)
+    share, along_share = _place(times, SHARES, decodes / rows)
     pair, along_pair = _place(times, PAIRS, square_tokens / (rows * rows))
     read, along_read = _place(times, CONTEXTS, context_tokens / decodes if decodes else 0.0)
     many, along_many = _place(times, PROMPTS, prompts)
-    total_s = 0.0
+    total_s = times.company_s[kind, decodes]
     for corner in range(32):
         weight = along_row if corner & 1 else 1.0 - along_row
-        weight *= along_decode if corner & 2 else 1.0 - along_decode
+        weight *= along_share if corner & 2 else 1.0 - along_share
         weight *= along_pair if corner & 4 else 1.0 - along_pair
         weight *= along_read if corner & 8 else 1.0 - along_read
         weight *= along_many if corner & 16 else 1.0 - along_many
@@ -64,7 +68,7 @@ def batch_time_s(times, kind, prompt_tokens, square_tokens, prompts, decodes, co
                 * times.batch_s[
                     kind,
                     row + (corner & 1),
-                    decode + (corner >> 1 & 1),
+                    share + (corner >> 1 & 1),
                     pair + (corner >> 2 & 1),
                     read + (corner >> 3 & 1),
                     many + (corner >> 4),

@@ -9,8 +9,6 @@ from splitmodel.errors import InputError, check_choice, check_range
 ARRIVALS = ("replay", "random")
 ROUTINGS = ("tokens", "memory", "central")
 """Ways of choosing a server of a baseline; a routing's code is its index."""
-INTERVAL = 0.9
-"""Confidence of the intervals that several seeds give, unless another is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +35,6 @@ class Simulation:
     routing: str = "tokens"
     """Server of a baseline: the one with the fewest pending "tokens" or the least reserved
     "memory", or a "central" queue."""
-    interval: float | None = None
-    """Confidence of the interval that several seeds give, *_low to *_high, in (0, 1)."""
-    per_request: bool = False
-    """Whether to return every request, in the order of arrival."""
-    timeline: bool = False
-    """Whether to return every iteration of every server."""
 
     def __post_init__(self) -> None:
         """Check every option."""
@@ -57,11 +49,3 @@ class Simulation:
         for name in ("burstiness", "warm_up_s", "cool_down_s"):
             check_range(name, getattr(self, name), open_low=False)
         check_choice("routing", self.routing, ROUTINGS)
-        if self.interval is not None:
-            check_range("interval", self.interval, high=1.0)
-            if self.seeds < 2 or self.interval == 1.0:
-                raise InputError(
-                    f"interval: {self.interval:g} needs seeds of at least 2, and to be below 1"
-                )
-        if self.seeds > 1 and (self.per_request or self.timeline):
-            raise InputError("per_request, timeline: they show one run, but seeds asks for more")

@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from splitmodel.simulate.batching import task_bytes
+from splitmodel.simulate.batching import cache_bytes
 from splitmodel.simulate.compiled import kernel
 from splitmodel.simulate.queues import NOBODY
 from splitmodel.simulate.state import MIXED, PROMPT, TOKEN
@@ -40,11 +40,11 @@ def assign(policy, state, request, prompt, token):
         return
     servers = state.servers
     servers[prompt].pending_tokens += request.prompt_tokens
-    servers[prompt].reserved_bytes += task_bytes(policy, request, False)
+    servers[prompt].reserved_bytes += cache_bytes(policy, request, False)
     servers[token].pending_tokens += 1
-    servers[token].reserved_bytes += task_bytes(policy, request, True)
+    servers[token].reserved_bytes += cache_bytes(policy, request, True)
     if prompt != token:
-        servers[token].reserved_bytes += task_bytes(policy, request, False)
+        servers[token].reserved_bytes += cache_bytes(policy, request, False)
 
 
 @kernel
@@ -133,7 +133,7 @@ def _with_memory(policy, state, pool, request):
     m = _least_reserved(state, pool)
     if m != NOBODY:
         server = state.servers[m]
-        needed_bytes = task_bytes(policy, request, False) + task_bytes(policy, request, True)
+        needed_bytes = cache_bytes(policy, request, False) + cache_bytes(policy, request, True)
         if server.reserved_bytes + needed_bytes >= server.capacity_bytes:
             return NOBODY
     return m

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -17,6 +18,8 @@ from splitmodel.simulate.state import POLICY
 from splitmodel.simulate.tables import Tables, tables_of
 from splitmodel.simulate.trace import Trace, trace_of
 from splitmodel.specs.workload import Workload
+
+T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
@@ -37,16 +40,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_all(setting: Setting, load: Workload, options: Simulation, summarise: Any) -> list[Any]:
+def run_all(
+    setting: Setting,
+    load: Workload,
+    options: Simulation,
+    summarise: Callable[[Outcome], T],
+    record: bool,
+) -> list[T]:
     """What `summarise` makes of each run's `Outcome`, in the order of the seeds.
 
     Raises:
         InputError: for a request that can never fit, or options that contradict the workload.
     """
 
-    def one(run: int) -> Any:
+    def one(run: int) -> T:
         trace = trace_of(load, options, run)
-        return summarise(run_once(setting, tables_of(setting, trace), trace, options))
+        tables = tables_of(setting, trace)
+        return summarise(run_once(setting, tables, trace, options.routing, record))
 
     if options.seeds == 1:
         return [one(0)]
@@ -54,8 +64,8 @@ def run_all(setting: Setting, load: Workload, options: Simulation, summarise: An
         return list(pool.map(one, range(options.seeds)))
 
 
-def run_once(setting: Setting, tables: Tables, trace: Trace, options: Simulation) -> Outcome:
-    """One run over a trace.
+def run_once(setting: Setting, tables: Tables, trace: Trace, routing: str, record: bool) -> Outcome:
+    """One run over a trace; `record` keeps its iterations.
 
     Raises:
         InputError: for a request that can never fit, or a number of machines that is not whole.
@@ -74,10 +84,11 @@ def run_once(setting: Setting, tables: Tables, trace: Trace, options: Simulation
     policy["max_batch_size"] = int(cluster.max_batch_size)
     policy["max_pending_tokens"] = float(cluster.max_pending_tokens)
     policy["batching"] = int(cluster.batching)
-    policy["routing"] = ROUTINGS.index(options.routing)
+    policy["routing"] = ROUTINGS.index(routing)
     policy["splits_phases"] = cluster.splits_phases > 0
     policy["mixed_pool"] = cluster.mixed_pool > 0
-    policy["record"] = options.timeline
+    policy["output_with_prompt"] = setting.semantics.output_with_prompt
+    policy["record"] = record
     requests, servers, iterations = simulate(
         policy[()],
         tables.times,

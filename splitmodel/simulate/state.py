@@ -19,6 +19,8 @@ POLICY = np.dtype(
         ("routing", np.int64),
         ("splits_phases", np.bool_),
         ("mixed_pool", np.bool_),
+        # Whether memory for the output is taken together with that for the prompt.
+        ("output_with_prompt", np.bool_),
         # Whether to keep every iteration.
         ("record", np.bool_),
     ],

@@ -81,10 +81,7 @@ def summary(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     use = _use(outcome, makespan_s)
     spent = jax.tree.map(
         float,
-        _spent(
-            setting.as_arrays(),
-            *as_arrays((use, throughput_rps, _mean(requests["output_tokens"]))),
-        ),
+        _spent(setting, use, throughput_rps, _mean(requests["output_tokens"])),
     )
     met = status is Status.OK and all(
         (percentiles[name] < np.asarray(getattr(setting.slo, name))).all() for name in METRICS
@@ -177,6 +174,7 @@ def _use(outcome: Outcome, makespan_s: float) -> Use:
 
 @quick_jit
 def _spent(setting: Setting, use: Use, throughput_rps: Scalar, output_tokens: Scalar) -> Economics:
+    setting, use = setting.as_arrays(), as_arrays(use)
     power_w = mean_power_w(
         setting.cluster,
         setting.model,

@@ -17,6 +17,7 @@ from splitmodel.simulate.lookup import Times
 from splitmodel.simulate.setting import Setting
 from splitmodel.simulate.tabulate import Limits, iteration_times_s, prompt_batch, tabulate
 from splitmodel.simulate.trace import Trace
+from splitmodel.specs.leaves import key_of
 from splitmodel.units import Scalar
 
 KEPT = 64
@@ -63,14 +64,7 @@ def tables_of(setting: Setting, trace: Trace) -> Tables:
     counted = eqx.tree_at(
         lambda asked: [pool.machines for _, pool in asked[0]], asked, [0.0] * len(setting.pools)
     )
-    leaves, structure = jax.tree.flatten(counted)
-    key = (
-        structure,
-        tuple(np.asarray(leaf).tobytes() for leaf in leaves),
-        setting.semantics,
-        setting.stack,
-        limits,
-    )
+    key = (key_of(counted), setting.semantics, setting.stack, limits)
     with _lock:
         if key not in _kept:
             _kept[key] = _make(setting, limits)

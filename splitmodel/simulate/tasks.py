@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitmodel.simulate.batching import task_bytes
+from splitmodel.simulate.batching import cache_bytes, task_bytes
 from splitmodel.simulate.compiled import kernel
 from splitmodel.simulate.iteration import leave
 from splitmodel.simulate.queues import (
@@ -117,7 +117,7 @@ def pull(policy, state, m):
     task = state.ends[central, PROMPTS, 0]
     while task != NOBODY and size < policy.max_batch_size:
         request = state.requests[task >> 1]
-        needed_bytes = task_bytes(policy, request, False) + task_bytes(policy, request, True)
+        needed_bytes = cache_bytes(policy, request, False) + cache_bytes(policy, request, True)
         if (
             tokens and tokens + request.prompt_tokens > policy.max_batch_tokens
         ) or server.reserved_bytes + needed_bytes > server.capacity_bytes:

@@ -6,27 +6,54 @@ from typing import Any
 
 import numpy as np
 
-from splitmodel.simulate.options import INTERVAL, Simulation
+from splitmodel.errors import InputError, check_range
+from splitmodel.simulate.options import Simulation
 from splitmodel.simulate.run import Outcome, run_all
 from splitmodel.simulate.setting import Setting
 from splitmodel.simulate.summary import combined, latencies, summary
 from splitmodel.specs.workload import Workload
 
+INTERVAL = 0.9
+"""Confidence of the intervals that several seeds give, unless another is asked for."""
 
-def simulated(setting: Setting, load: Workload, options: Simulation) -> dict[str, Any]:
+
+def simulated(
+    setting: Setting,
+    load: Workload,
+    options: Simulation,
+    *,
+    interval: float | None = None,
+    per_request: bool = False,
+    timeline: bool = False,
+) -> dict[str, Any]:
     """Variables of the nomenclature by name; those that no run tells are not among them.
 
+    Args:
+        setting: the configuration.
+        load: its requests.
+        options: how they arrive, and how many runs there are.
+        interval: confidence of the intervals that several seeds give, in (0, 1).
+        per_request: whether to return every request, in the order of arrival.
+        timeline: whether to return every iteration of every server.
+
     Raises:
-        InputError: for a request that can never fit, or options that contradict the workload.
+        InputError: for a request that can never fit, or options that contradict each other or the
+            workload.
     """
+    if interval is not None:
+        check_range("interval", interval, high=np.nextafter(1.0, 0.0))
+        if options.seeds < 2:
+            raise InputError("interval: one run leaves nothing to compare; give seeds of 2 or more")
+    if options.seeds > 1 and (per_request or timeline):
+        raise InputError("per_request, timeline: they show one run, but seeds asks for more")
 
     def summarise(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-        details = _requests(setting, outcome) if options.per_request else {}
-        return summary(setting, outcome), details | _iterations(outcome, options)
+        details = _requests(setting, outcome) if per_request else {}
+        return summary(setting, outcome), details | (_iterations(outcome) if timeline else {})
 
-    runs = run_all(setting, load, options, summarise)
-    interval = options.interval or (INTERVAL if options.seeds > 1 else None)
-    return combined([values for values, _ in runs], interval) | runs[0][1]
+    runs = run_all(setting, load, options, summarise, timeline)
+    confidence = None if options.seeds == 1 else interval or INTERVAL
+    return combined([values for values, _ in runs], confidence) | runs[0][1]
 
 
 def _requests(setting: Setting, outcome: Outcome) -> dict[str, Any]:
@@ -43,10 +70,8 @@ def _requests(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _iterations(outcome: Outcome, options: Simulation) -> dict[str, Any]:
+def _iterations(outcome: Outcome) -> dict[str, Any]:
     """Every iteration of every server, or run of decode steps, in the order of their ends."""
-    if not options.timeline:
-        return {}
     columns = list(zip(*outcome.iterations, strict=True)) or [()] * 7
     names = ("server", "start_s", "end_s", "prompts", "decodes", "tokens", "kv_bytes")
     return {

@@ -52,7 +52,7 @@ def trace_of(load: Workload, options: Simulation, run: int) -> Trace:
     """
     requests = load.source.value
     rate_rps = float(np.asarray(load.rate_rps))
-    if requests.arrival_s is not None and replays(load, options):
+    if replays(load, options) and requests.arrival_s is not None:
         scale = (requests.recorded_rps or rate_rps) / rate_rps
         arrival_s = requests.arrival_s * (1.0 if np.isclose(scale, 1.0, rtol=1e-12) else scale)
         sizes = requests.prompt_tokens, requests.output_tokens

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Hashable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 T = TypeVar("T")
+
+
+def key_of(tree: Any) -> Hashable:
+    """What two pytrees of equal structure and leaves have in common; labels do not matter."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves)
 
 
 def as_arrays(tree: T) -> T:

@@ -33,6 +33,9 @@ class Semantics:
     """Mixed iteration over the prefill of as many tokens; None to model the mixed batch itself."""
     tbt_over_all_tokens: bool
     """Whether TBT divides by the output tokens, not by the steps between them."""
+    output_with_prompt: bool
+    """Whether KV memory for a request's output is taken together with that for its prompt, so that
+    requests that hold memory can always go on."""
     reference_decode_at_prompt: bool
     """Whether the slowdown's reference reads decode time at x = prompt tokens."""
 
@@ -47,6 +50,7 @@ PHYSICAL = Semantics(
     overlap=True,
     mixed_factor=None,
     tbt_over_all_tokens=False,
+    output_with_prompt=True,
     reference_decode_at_prompt=False,
 )
 
@@ -60,6 +64,7 @@ SPLITWISE_SIM = Semantics(
     overlap=False,
     mixed_factor=1.1,
     tbt_over_all_tokens=True,
+    output_with_prompt=False,
     reference_decode_at_prompt=True,
 )
 
