@@ -55,8 +55,8 @@ def test_error_against_the_medians_of_the_profile(data_dir):
         found_ms = 1e3 * np.stack([prefill_s, decode_s], axis=1)
         errors.append(found_ms / rows[["prompt_time", "token_time"]].to_numpy() - 1.0)
     prefill, decode = np.abs(np.concatenate(errors)).mean(axis=0)
-    assert prefill <= 0.12
-    assert decode <= 0.06
+    assert prefill <= 0.06
+    assert decode <= 0.02
 
 
 @pytest.mark.parametrize(
