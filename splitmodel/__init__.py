@@ -6,7 +6,7 @@ from splitmodel.codes import Bound, Status
 from splitmodel.errors import InputError
 from splitmodel.evaluate import evaluate
 from splitmodel.iteration.estimate import iteration_time
-from splitmodel.plotting import plot_design_space
+from splitmodel.plotting import plot_design_space, plot_timeline
 from splitmodel.provision.compare import compare_semantics
 from splitmodel.provision.infeasible import InfeasibleError
 from splitmodel.provision.max_rate import max_rate
@@ -47,6 +47,7 @@ __all__ = [
     "model_names",
     "pareto",
     "plot_design_space",
+    "plot_timeline",
     "provision",
     "sweep",
     "transformer",

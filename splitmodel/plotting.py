@@ -44,6 +44,61 @@ _MINIMISED = {
 }
 
 
+_KINDS = {"prefill": "tab:orange", "mixed": "tab:red", "decode": "tab:blue"}
+"""Colour of an iteration with prompts, with both phases, and with decodes alone."""
+
+
+def plot_timeline(result: xr.Dataset) -> Figure:
+    """What every server of a simulation did, and how many requests were in its batches.
+
+    Above, a bar for each iteration or run of decode steps, a row for each server; below, prompts
+    and decodes in the batches of all servers together.
+
+    Args:
+        result: of `evaluate` with `tier="simulate"` and `timeline=True`.
+
+    Returns:
+        Figure; `save_figure` writes it.
+
+    Raises:
+        InputError: for a result without a timeline.
+    """
+    # Importing matplotlib takes a second, which only figures should cost.
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    if "iteration_start_s" not in result:
+        raise InputError("result: holds no timeline; ask evaluate for timeline=True")
+    start_s, end_s = result["iteration_start_s"].values, result["iteration_end_s"].values
+    servers = result["iteration_server"].values
+    counts = {kind: result[f"iteration_{kind}"].values for kind in ("prompts", "decodes")}
+    kinds = np.where(
+        counts["prompts"] == 0, "decode", np.where(counts["decodes"] == 0, "prefill", "mixed")
+    )
+    figure = Figure(figsize=(2.5 * _PANEL_INCHES, 2.0 * _PANEL_INCHES), layout="constrained")
+    gantt, batches = figure.subplots(2, 1, sharex=True)
+    for kind, colour in _KINDS.items():
+        of_kind = kinds == kind
+        gantt.barh(
+            servers[of_kind],
+            (end_s - start_s)[of_kind],
+            left=start_s[of_kind],
+            color=colour,
+            height=0.8,
+        )
+    gantt.set(ylabel="server", title=result.attrs.get("cluster", ""))
+    gantt.invert_yaxis()
+    gantt.legend(handles=[Patch(color=colour, label=kind) for kind, colour in _KINDS.items()])
+    # An iteration often starts when another one ends: both count at once.
+    at_s, event = np.unique(np.concatenate([start_s, end_s]), return_inverse=True)
+    for name, count in counts.items():
+        change = np.bincount(event, weights=np.concatenate([count, -count]))
+        batches.step(at_s, np.cumsum(change), where="post", label=name)
+    batches.set(xlabel="time (s)", ylabel="requests in batches", ylim=(0.0, None))
+    batches.legend()
+    return figure
+
+
 def plot_design_space(result: xr.Dataset | xr.DataTree) -> Figure:
     """Highest rate over prompt and token machines, the budgets, and the best split of each design.
 

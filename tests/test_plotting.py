@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.patches import Rectangle
 
 import splitmodel as sm
 from splitmodel.plotting import check_figure, save_figure
@@ -79,3 +80,28 @@ def test_bad_input_is_named(tmp_path):
         check_figure(tmp_path / "space.doc")
     with pytest.raises(sm.InputError, match="cannot be written"):
         check_figure(tmp_path / "missing" / "space.png")
+
+
+def test_a_timeline_shows_servers_and_batches():
+    columns = {
+        "server": [0, 1, 1],
+        "start_s": [0.0, 1.0, 2.0],
+        "end_s": [1.0, 2.0, 5.0],
+        "prompts": [1, 1, 0],
+        "decodes": [0, 1, 2],
+    }
+    result = xr.Dataset(
+        {f"iteration_{name}": ("iteration", column) for name, column in columns.items()}
+    )
+    gantt, batches = sm.plot_timeline(result).axes
+    rectangles = [bar for bar in gantt.patches if isinstance(bar, Rectangle)]
+    bars = {tuple(np.round(bar.get_bbox().extents, 6)) for bar in rectangles}
+    assert bars == {(0.0, -0.4, 1.0, 0.4), (1.0, 0.6, 2.0, 1.4), (2.0, 0.6, 5.0, 1.4)}
+    at_s, decodes = (np.asarray(column) for column in batches.lines[1].get_data())
+    np.testing.assert_array_equal(at_s, [0.0, 1.0, 2.0, 5.0])
+    np.testing.assert_array_equal(decodes, [0, 1, 2, 0])
+
+
+def test_a_result_without_a_timeline_is_refused():
+    with pytest.raises(sm.InputError, match="timeline"):
+        sm.plot_timeline(xr.Dataset())

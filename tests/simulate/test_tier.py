@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -131,3 +133,8 @@ def test_command_line(tmp_path, capsys):
     assert [row["prompt_tokens"] for row in rows] == ["500", "700", "900"]
     assert printed["ttft_s"]["50"] == pytest.approx(float(rows[1]["ttft_s"]))
     assert "request_ttft_s" not in printed
+
+
+def test_the_analytic_tier_does_not_wait_for_the_compiler():
+    loaded = "import sys, splitmodel; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
