@@ -46,8 +46,8 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
         capacity_bytes: KV memory of each server [bytes], [servers].
 
     Returns:
-        Records of requests and of servers, and the iterations where they are recorded: server,
-        start and end [s], prompts, decodes, tokens, and memory in use [bytes].
+        Records of requests and of servers, and a list of iterations if these are recorded, each
+        with server, start and end [s], prompts, decodes, tokens, and memory in use [bytes].
     """
     state = new_state(policy, *arrivals, kind, pool, capacity_bytes)
     requests, servers = state.requests, state.servers

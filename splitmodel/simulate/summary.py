@@ -186,7 +186,7 @@ def _spent(setting: Setting, use: Use, throughput_rps: Scalar, output_tokens: Sc
 
 
 def combined(runs: list[dict[str, Any]], interval: float | None) -> dict[str, Any]:
-    """Means over runs, and with several the interval of the mean: *_low and *_high.
+    """Means over runs, and with several both ends of the interval of each mean.
 
     The gravest status stands for all, and the limits are met where their every run meets them.
     """
