@@ -26,7 +26,7 @@ from splitmodel.simulate.tasks import (
 
 FOLLOW, SEND, ARRIVE, FREE = 1, 2, 3, 4
 """What stands on the agenda for a request: its decode joins its prompt at the same server; its KV
-cache begins to move, has moved, and leaves its memory at the sender to others."""
+cache tries again to move, has moved, and leaves its memory at the sender to others."""
 RETRY_S = 1.0
 """Wait of a KV cache for a receiver without memory, default of the authors' simulator."""
 
@@ -74,15 +74,15 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
             elif now == SEND:
                 if arrival_s == end_s == np.inf and _stuck(policy, state, agenda, r):
                     break
-                todo, then = NOTHING, ARRIVE
-                later_s = _send(policy, state, transfer_s, r)
-                if later_s < 0.0:
-                    then, later_s = SEND, RETRY_S
+                todo = NOTHING
+                then, later_s = _send(policy, state, transfer_s, r)
             elif now == ARRIVE:
                 sender = servers[requests[r].prompt_server]
                 free(sender, cache_bytes(policy, requests[r], False))
                 m = requests[r].token_server
-                todo, then = decode_comes(policy, state, m, r), FREE
+                todo = decode_comes(policy, state, m, r)
+                if sender.waiting:
+                    then = FREE
             else:
                 m = requests[r].prompt_server
                 todo = memory_is_free(policy, state, m)
@@ -93,8 +93,9 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
             for place in range(servers[m].prompts):
                 done = state.slots[PREFILL, m, place]
                 if prompt_ends(policy, state, m, done, now_s):
+                    moves, in_s = _send(policy, state, transfer_s, done)
                     noted += 1
-                    heapq.heappush(agenda, (now_s, noted, done, SEND))
+                    heapq.heappush(agenda, (now_s + in_s, noted, done, moves))
             todo = START
         else:
             r = arrived
@@ -124,17 +125,17 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
 
 @kernel
 def _send(policy, state, transfer_s, r):
-    """Begin to move the KV cache of request `r`.
+    """Begin to move the KV cache of request `r`, if its receiver has memory.
 
     Returns:
-        Delay until it has moved [s], or a negative number if the receiver has no memory.
+        What to put on the agenda for it, and in how many seconds.
     """
     request = state.requests[r]
     sender, receiver = state.servers[request.prompt_server], state.servers[request.token_server]
     if not _can_send(policy, state, r):
-        return -1.0
+        return SEND, RETRY_S
     take(receiver, _moved_bytes(policy, request))
-    return transfer_s[sender.kind, receiver.kind, request.prompt_tokens]
+    return ARRIVE, transfer_s[sender.kind, receiver.kind, request.prompt_tokens]
 
 
 @kernel
