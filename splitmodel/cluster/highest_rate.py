@@ -9,23 +9,26 @@ import numpy as np
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import FULLEST
-from splitmodel.cluster.latency import latencies, reference_times_s
+from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
 from splitmodel.iteration.timing import Timing
+from splitmodel.queueing.percentile import EXCEEDED
 from splitmodel.queueing.solve import first_crossing
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
-from splitmodel.specs.slo import SLO
+from splitmodel.specs.slo import METRICS, SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
 SCANNED = np.concatenate([[1e-3], np.linspace(0.04, 1.0, 25)]) * FULLEST
 """Shares of the saturation rate at which the limits are tried; the first failure is refined."""
-_ITERATIONS = 6
+_ITERATIONS = 9
+_LEAST_TAIL = 1e-5
+"""Where fewer requests are beyond a limit, that limit is far away."""
 
 
 def highest_rate(
@@ -58,15 +61,9 @@ def highest_rate(
     reference_s = reference_times_s(case, alone)
 
     def room(rate_rps: jax.Array) -> jax.Array:
-        """Least relative distance to a limit; negative where one fails."""
+        """Least room under a limit, in logarithms of shares; negative where one fails."""
         at_rate = _at_rate(case, rate_rps)
-        shares = [
-            value / getattr(limits, name)
-            for name, value in latencies(at_rate, flow_of(at_rate), reference_s)
-            .percentiles()
-            .items()
-        ]
-        return 1.0 - jnp.max(jnp.stack(shares))
+        return _room(latencies(at_rate, flow_of(at_rate), reference_s), limits)
 
     saturation_rps = flow_of(case).saturation_rps
     tried_rps = jnp.asarray(SCANNED, dtype=float) * saturation_rps
@@ -74,6 +71,22 @@ def highest_rate(
     served = status_of(_at_rate(case, tried_rps[0]), saturation_rps) == float(Status.OK)
     # A crossing at the lowest rate tried means that no rate will do.
     return jnp.where(served & (highest_rps > tried_rps[0]), highest_rps, 0.0)
+
+
+def _room(spread: Latencies, limits: SLO) -> Scalar:
+    """Least logarithm of a percentile's share over that of the requests beyond its limit.
+
+    The percentile is below the limit where that is positive: one evaluation tells, without any
+    percentile.
+    """
+    rooms = []
+    limited = {name: jnp.isfinite(getattr(limits, name)) for name in METRICS}
+    finite = {name: jnp.where(limited[name], getattr(limits, name), 1.0) for name in METRICS}
+    exceeded = jnp.asarray(np.array(EXCEEDED), dtype=float)
+    for name, tails in spread.tails(finite).items():
+        room = jnp.log(exceeded / jnp.maximum(tails, _LEAST_TAIL))
+        rooms.append(jnp.where(limited[name], room, -np.log(_LEAST_TAIL)))
+    return jnp.min(jnp.stack(rooms))
 
 
 def _at_rate(case: Case, rate_rps: Scalar) -> Case:

@@ -10,9 +10,13 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
@@ -20,38 +24,45 @@ from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import delay_from_moments
 from splitmodel.queueing.percentile import Requests
 from splitmodel.roofline.batch import decode_batch, prefill_batch
-from splitmodel.specs.slo import METRICS
+from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
-PROMPT_GROUPS = 8
-"""Prompt cells are joined to this many groups where the output size matters too."""
+GROUP_ENDS = (0, 2, 5, 8, 11, 14, 16)
+"""Prompt cells are joined to groups between these where the output size matters too."""
 
-
-METRICS_BY_SIZE = ("tbt_s", "e2e_s", "tbt_slowdown", "e2e_slowdown")
-"""Those that depend on both prompt and output size."""
+BY_PROMPT = ("ttft_s", "ttft_slowdown")
+"""Metrics that depend on the prompt size alone."""
+BY_SIZE = ("tbt_s", "e2e_s", "tbt_slowdown", "e2e_slowdown")
+"""Those that depend on both sizes."""
 
 
 class Latencies(eqx.Module):
-    """The six metrics as cells of requests."""
+    """The six metrics as cells of requests, those over the same cells together."""
 
-    ttft_s: Requests
-    tbt_s: Requests
-    e2e_s: Requests
-    ttft_slowdown: Requests
-    tbt_slowdown: Requests
-    e2e_slowdown: Requests
+    by_prompt: Requests
+    """In the order of BY_PROMPT along the first axis."""
+    by_size: Requests
+    """In the order of BY_SIZE."""
 
-    def percentiles(self) -> dict[str, jax.Array]:
-        """Each metric at P50, P90 and P99, shape [3]."""
-        values: dict[str, jax.Array] = {}
-        # Metrics over the same cells are solved together.
-        for group in (("ttft_s", "ttft_slowdown"), METRICS_BY_SIZE):
-            stacked = jax.tree.map(
-                lambda *leaves: jnp.stack(leaves), *(getattr(self, name) for name in group)
-            )
-            solved = jax.vmap(Requests.percentiles)(stacked)
-            values |= {name: solved[place] for place, name in enumerate(group)}
-        return {name: values[name] for name in METRICS}
+    def percentiles_and_tails(
+        self, values: dict[str, Scalar]
+    ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Each metric at P50, P90 and P99, shape [3], and the share of requests beyond a value."""
+        return self._each(Requests.percentiles_and_tail, values)
+
+    def tails(self, values: dict[str, Scalar]) -> dict[str, jax.Array]:
+        """Share of requests beyond each of several values, by metric; all of one shape [values]."""
+        return self._each(Requests.tails, values)
+
+    def _each(self, function: Callable[[Requests, Scalar], Any], values: dict[str, Scalar]) -> Any:
+        solved = [
+            jax.vmap(function)(requests, jnp.stack([values[name] for name in names]))
+            for requests, names in ((self.by_prompt, BY_PROMPT), (self.by_size, BY_SIZE))
+        ]
+        leaves = jax.tree.map(lambda *each: jnp.concatenate(each), *solved)
+        return jax.tree.map(
+            lambda leaf: dict(zip((*BY_PROMPT, *BY_SIZE), leaf, strict=True)), leaves
+        )
 
 
 class _Span(eqx.Module):
@@ -73,14 +84,47 @@ def _cells(edges: Scalar) -> _Span:
     return _Span(edges[:-1], edges[1:])
 
 
-def _groups(edges: Scalar) -> _Span:
-    """Ends of the prompt groups, as a column."""
-    ends = edges[:: (edges.shape[0] - 1) // PROMPT_GROUPS]
-    return _Span(ends[:-1, None], ends[1:, None])
+class _Groups(eqx.Module):
+    """Prompts of a group among the requests of each output cell."""
+
+    weight: Scalar
+    """Probability of each group and output cell, [groups, outputs]."""
+    shares: Scalar
+    """Of that, what each prompt cell has, [groups, outputs, prompts]."""
+    places: Scalar
+    """Where the mean of each prompt cell lies between its edges, in [0, 1], [prompts]."""
+
+    def span(self, edges: Scalar) -> _Span:
+        """An even spread with mean and variance of a value that is given at the cells' edges."""
+        cells = _cells(edges)
+        value = cells.low + self.places * cells.width
+        mean = self.shares @ value
+        variance = self.shares @ (value**2 + cells.width**2 / 12.0) - mean**2
+        half = jnp.sqrt(jnp.maximum(3.0 * variance, 1e-20))
+        # A few long prompts far from the others must not make the low end negative.
+        lowest = edges[np.array(GROUP_ENDS[:-1])][:, None]
+        half = jnp.minimum(half, jnp.maximum(mean - lowest, 0.0))
+        return _Span(mean - half, mean + half)
+
+
+def _groups(load: Workload) -> _Groups:
+    ends = np.array(GROUP_ENDS)
+    cell = np.arange(ends[-1])
+    member = jnp.asarray((ends[:-1, None] <= cell) & (cell < ends[1:, None]), dtype=float)
+    # Where no request is, any will do.
+    likely = load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
+    joint = member[:, None, :] * likely.T[None]
+    cells = _cells(load.prompt_edges_tokens)
+    places = (load.prompt_tokens - cells.low) / jnp.maximum(cells.width, 1e-6)
+    return _Groups(
+        weight=member @ load.weight,
+        shares=joint / jnp.sum(joint, axis=-1, keepdims=True),
+        places=jnp.clip(places, 0.0, 1.0),
+    )
 
 
 def _join(prompt: _Span, output: _Span) -> _Span:
-    """Sum of a prompt part (column) and an independent output part: as wide as both together."""
+    """Sum of a prompt part and an independent output part: as wide as both together."""
     middle = prompt.middle + output.middle
     square = prompt.width**2 + output.width**2
     half = 0.5 * jnp.sqrt(jnp.maximum(square, 1e-20))
@@ -103,7 +147,8 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
     load, sizes = case.load, case.sizes
-    weight = load.weight.reshape(PROMPT_GROUPS, -1, load.weight.shape[1]).sum(axis=1)
+    groups = _groups(load)
+    weight = groups.weight
     steps = _cells(load.output_edges_tokens - 1.0)
     steps = _Span(steps.low[None, :], steps.high[None, :])
     tokens = _cells(load.output_edges_tokens)
@@ -114,8 +159,9 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
         jnp.maximum(divisor.low, 1.0)[None, :] + jnp.zeros_like(weight),
         jnp.maximum(divisor.high, 1.0)[None, :] + jnp.zeros_like(weight),
     )
-    prefill, transfer = _groups(flow.prefill_edges_s), _groups(flow.transfer_edges_s)
-    reference_prefill, reference_step = (_groups(edges) for edges in reference_s)
+    transfer = groups.span(flow.transfer_edges_s)
+    begun = groups.span(flow.prefill_edges_s + flow.transfer_edges_s)
+    reference_prefill, reference_step = (groups.span(edges) for edges in reference_s)
 
     wait = delay_from_moments(flow.wait_mean_s, flow.wait_variance_s2)
     mean_steps = steps.middle
@@ -133,7 +179,7 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     second = _join(transfer, _Span(decode.middle, decode.middle))
     # Numerator and divisor of TBT both grow with the output, hence at the same end of a cell.
     tbt = _Span(second.low - decode.middle + decode.low, second.high - decode.middle + decode.high)
-    e2e = _join(_Span(prefill.low + transfer.low, prefill.high + transfer.high), decode)
+    e2e = _join(begun, decode)
     # A request with one output token has no TBT; where all are such, transfer alone stands there.
     several = jnp.where(steps.high > 0.0, weight, 0.0)
     share = jnp.sum(several)
@@ -141,16 +187,21 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
 
     step_ref = reference_step.middle
     reference_e2e = _join(reference_prefill, _Span(steps.low * step_ref, steps.high * step_ref))
-    return Latencies(
-        ttft_s=_requests(ttft, _ones(ttft), wait, sizes.prompt_weight),
-        tbt_s=_requests(tbt, divisor, stall, has_steps),
-        e2e_s=_requests(e2e, _ones(e2e), both, weight),
-        ttft_slowdown=_requests(ttft, _cells(reference_s[0]), wait, sizes.prompt_weight),
-        tbt_slowdown=_requests(
-            tbt, _Span(divisor.low * step_ref, divisor.high * step_ref), stall, has_steps
-        ),
-        e2e_slowdown=_requests(e2e, reference_e2e, both, weight),
+    by_size = (
+        _requests(tbt, divisor, stall, has_steps),
+        _requests(e2e, _ones(e2e), both, weight),
+        _requests(tbt, _Span(divisor.low * step_ref, divisor.high * step_ref), stall, has_steps),
+        _requests(e2e, reference_e2e, both, weight),
     )
+    by_prompt = (
+        _requests(ttft, _ones(ttft), wait, sizes.prompt_weight),
+        _requests(ttft, _cells(reference_s[0]), wait, sizes.prompt_weight),
+    )
+    return Latencies(_stacked(by_prompt), _stacked(by_size))
+
+
+def _stacked(metrics: tuple[Requests, ...]) -> Requests:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *metrics)
 
 
 def _ones(span: _Span) -> _Span:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
+from splitmodel.cluster.latency import latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
@@ -115,10 +115,12 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
     saturation_rps = jnp.where(hosted, flow.saturation_rps, 0.0)
     throughput_rps = jnp.minimum(case.load.rate_rps, saturation_rps)
     spread = latencies(case, flow, reference_s)
-    values = {
-        name: jnp.where(answered, value, jnp.inf) for name, value in spread.percentiles().items()
-    }
-    attainment = jnp.where(answered, _attainment(spread, limits), 0.0)
+    loosest = _loosest(limits)
+    percentiles, beyond = spread.percentiles_and_tails(loosest)
+    values = {name: jnp.where(answered, percentiles[name], jnp.inf) for name in METRICS}
+    # Who exceeds any of them; an upper bound, as one request may exceed several.
+    outside = sum(jnp.where(loosest[name] > 0.0, beyond[name], 0.0) for name in METRICS)
+    attainment = jnp.where(answered, jnp.maximum(1.0 - outside, 0.0), 0.0)
     met = answered
     for name in METRICS:
         met &= (values[name] < getattr(limits, name)).all()
@@ -127,7 +129,14 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
     transfer_s = jnp.sum(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
     spent = economics(
         case.cluster,
-        mean_power_w(case.cluster, case.model, _use(case, flow), case.instance, case.iteration_s),
+        mean_power_w(
+            case.cluster,
+            case.model,
+            _use(case, flow),
+            case.instance,
+            # Only pools that decode count, and their iteration is known.
+            lambda decode, instance: flow.step_s,
+        ),
         jnp.maximum(throughput_rps, 1e-20),
         case.sizes.mean_steps + 1.0,
     )
@@ -159,16 +168,12 @@ def _use(case: Case, flow: Flow) -> Use:
     )
 
 
-def _attainment(spread: Latencies, limits: SLO) -> Scalar:
-    """Share of requests within the loosest limit of every metric, a lower bound."""
-    outside = jnp.zeros(())
-    for name in METRICS:
-        limit = getattr(limits, name)
-        limited = jnp.isfinite(limit)
-        loosest = jnp.max(jnp.where(limited, limit, 0.0))
-        beyond = getattr(spread, name).tail(loosest)
-        outside += jnp.where(limited.any(), beyond, 0.0)
-    return jnp.maximum(1.0 - outside, 0.0)
+def _loosest(limits: SLO) -> dict[str, Scalar]:
+    """Loosest limit of every metric, 0 where it has none."""
+    given = {name: getattr(limits, name) for name in METRICS}
+    return {
+        name: jnp.max(jnp.where(jnp.isfinite(limit), limit, 0.0)) for name, limit in given.items()
+    }
 
 
 def _bounds(case: Case, flow: Flow) -> Scalar:

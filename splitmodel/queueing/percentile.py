@@ -12,15 +12,48 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitmodel.queueing.delay import Delay
-from splitmodel.queueing.solve import bracketed_root
+from splitmodel.queueing.delay import Delay, mean_tail
+from splitmodel.queueing.interpolation import bracket_in_table
+from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_root
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
 
-_EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
-_ITERATIONS = 13
+EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
+"""Share of requests that exceed each percentile."""
+_OF_ALL = (-0.3, 0.15, 1.1, 3.0)
+_OF_CERTAIN = (0.0, 1.2, 2.0)
+"""Where the tail is tabulated, in deviations from the mean: of the metric, and of what is certain
+of it, near which the percentiles of an idle cluster lie."""
+_STEPS, _STEPS_OF_FEW, _FEW = 4, 9, 32
+"""From the table to the percentile, and for few cells: their tail has kinks, the sharpest of them
+at percentiles, and costs little. Percentiles of 400 random clusters of all designs are then within
+0.1% in 99% of cases and within 0.2% in 99.9%, in float32; of few cells within 0.2%."""
 _BLUR = 4e-3
 """Least relative width of a cell."""
+
+
+class _Cells(eqx.Module):
+    """Cells ready for many evaluations; all in scales of each cell's delay, of shape [cells].
+
+    A request with place x in [−1, 1] in its cell exceeds a value if its delay exceeds
+    value · (reference + x · reference_half) − (fixed + x · fixed_half).
+    """
+
+    reference: Scalar
+    reference_half: Scalar
+    fixed: Scalar
+    fixed_half: Scalar
+    least_half: Scalar
+    """A cell without width would make the share jump, and percentiles with it."""
+    chance: Scalar
+    weight: Scalar
+
+    def tail(self, value: Scalar) -> Scalar:
+        """Share of requests whose metric exceeds the scalar `value`."""
+        middle = value * self.reference - self.fixed
+        half = jnp.abs(value * self.reference_half - self.fixed_half)
+        half = jnp.where(half > self.least_half, half, self.least_half)
+        return _total(self.weight * mean_tail(middle, half, self.chance))
 
 
 class Requests(eqx.Module):
@@ -39,59 +72,87 @@ class Requests(eqx.Module):
     weight: Scalar
     """Probability of each cell, sums to one."""
 
-    def tail(self, value: Scalar) -> Scalar:
-        """Share of requests whose metric exceeds the scalar `value`."""
-        low_s = value * self.reference_low - self.fixed_low_s
-        high_s = value * self.reference_high - self.fixed_high_s
-        # A cell without width would make the share jump, and percentiles with it.
-        blur_s = _BLUR * 0.5 * (self.fixed_low_s + self.fixed_high_s) + 1e-9
-        half_s = 0.5 * jnp.sqrt((high_s - low_s) ** 2 + blur_s**2)
-        middle_s = 0.5 * (low_s + high_s)
-        return jnp.sum(self.weight * self.delay.mean_tail(middle_s, half_s))
+    def tails(self, values: Scalar) -> jax.Array:
+        """Share of requests whose metric exceeds each of `values`, shape [values]."""
+        return jax.lax.map(self._cells().tail, values)
 
-    def percentiles(self) -> jax.Array:
-        """The metric at PERCENTILES, shape [3]."""
-        exceeded = jnp.asarray(np.array(_EXCEEDED), dtype=float)
-        low, high = self._bracket(exceeded)
+    def percentiles_and_tail(self, value: Scalar) -> tuple[jax.Array, jax.Array]:
+        """The metric at PERCENTILES, shape [3], and the share of requests that exceed `value`."""
+        exceeded = jnp.asarray(np.array(EXCEEDED), dtype=float)
+        cells, tabled = self._cells(), self._tabled()
+        # In a loop, which has the cells in memory: in one expression with all values, the compiler
+        # would make each cell anew for every value.
+        tails = jax.lax.map(cells.tail, jnp.append(tabled[1:-1], value))
 
-        def excess(values: jax.Array) -> jax.Array:
-            tails = jax.vmap(self.tail)(values)
-            # Logarithms make the exponential tail linear, on which interpolation is exact; the
-            # floor keeps the far side of a steep step from outweighing the near one.
-            return jnp.log(jnp.maximum(tails / exceeded, 1e-3))
+        def relative(values: jax.Array) -> jax.Array:
+            return jax.vmap(cells.tail)(values) / exceeded
 
-        return bracketed_root(excess, low, high, _ITERATIONS)
+        def solve(_: object, start: jax.Array) -> jax.Array:
+            table = jnp.concatenate([jnp.ones(1), tails[:-1], jnp.zeros(1)])
+            bracket = bracket_in_table(tabled, table[None, :] / exceeded[:, None])
+            steps = _STEPS_OF_FEW if self.weight.size <= _FEW else _STEPS
+            if start.dtype == jnp.float64:
+                steps += EXTRA_FOR_FLOAT64
+            narrowed = jax.lax.fori_loop(0, steps, lambda _, last: last.narrowed(relative), bracket)
+            return narrowed.crossing
 
-    def _bracket(self, exceeded: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Values between which the metric is exceeded by that share of requests.
+        start = jnp.ones_like(exceeded)
+        return implicit_root(lambda values: relative(values) - 1.0, start, solve), tails[-1]
 
-        Nobody is below all fixed parts, and if every cell alone exceeds a value by less than the
-        share, so do all. Where cells differ much, one-sided Chebyshev bounds are tighter.
+    def _cells(self) -> _Cells:
+        def flat(leaf: Scalar) -> jax.Array:
+            return jnp.ravel(jnp.broadcast_to(leaf, self.weight.shape))
+
+        scale_s = self.delay.scale_s
+        fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
+        return _Cells(
+            reference=flat(0.5 * (self.reference_low + self.reference_high) / scale_s),
+            reference_half=flat(0.5 * (self.reference_high - self.reference_low) / scale_s),
+            fixed=flat((fixed_s + self.delay.shift_s) / scale_s),
+            fixed_half=flat(0.5 * (self.fixed_high_s - self.fixed_low_s) / scale_s),
+            least_half=flat((0.5 * _BLUR * fixed_s + 1e-9) / scale_s),
+            chance=flat(self.delay.chance),
+            weight=flat(self.weight),
+        )
+
+    def _tabled(self) -> jax.Array:
+        """Values to start from; everybody exceeds the first one, hardly anyone the last.
 
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
-        ends = self.fixed_low_s / self.reference_low, self.fixed_high_s / self.reference_high
-        delay, occupied = self.delay, self.weight > 0.0
-        waited_s = delay.chance * delay.scale_s
+        low = self.fixed_low_s / self.reference_low
+        high = self.fixed_high_s / self.reference_high
         reference = 0.5 * (self.reference_low + self.reference_high)
-        value = 0.5 * (ends[0] + ends[1]) + (delay.shift_s + waited_s) / reference
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
-        spread = (ends[1] - ends[0]) ** 2 / 4.0
-        spread += (2.0 * waited_s * delay.scale_s - waited_s**2) / reference**2
-        mean = jnp.sum(self.weight * value)
-        deviation = jnp.sqrt(jnp.sum(self.weight * (spread + (value - mean) ** 2)))
-        odds = jnp.sqrt(exceeded / (1.0 - exceeded))
+        spread = (high - low) ** 2 / 4.0
+        certain = 0.5 * (low + high) + self.delay.shift_s / reference
+        waited = self.delay.chance * self.delay.scale_s / reference
 
-        def latest(share: jax.Array) -> jax.Array:
-            wait_s = delay.shift_s + delay.scale_s * jnp.log(jnp.maximum(delay.chance / share, 1.0))
-            late = (
-                (self.fixed_low_s + wait_s) / self.reference_low,
-                (self.fixed_high_s + wait_s) / self.reference_high,
-            )
-            return jnp.max(jnp.maximum(*late), where=occupied, initial=0.0)
+        def at_deviations(value: Scalar, variance: Scalar, places: tuple[float, ...]) -> jax.Array:
+            mean = _total(self.weight * value)
+            squares = variance + (value - mean) ** 2 + (_BLUR * value) ** 2
+            deviation = jnp.sqrt(_total(self.weight * squares))
+            return mean + deviation * jnp.asarray(np.array(places), dtype=float)
 
-        earliest = jnp.min(jnp.minimum(*ends), where=occupied, initial=jnp.inf)
-        low = jnp.maximum(mean - deviation * odds, earliest)
-        high = jnp.minimum(mean + deviation / odds, jax.vmap(latest)(exceeded))
-        return (1.0 - 2.0 * _BLUR) * low, (1.0 + 2.0 * _BLUR) * high
+        earliest = jnp.min(jnp.minimum(low, high), where=self.weight > 0.0, initial=jnp.inf)
+        least = (1.0 - _BLUR) * earliest
+        rarest = min(EXCEEDED)
+        farthest = ((1.0 - rarest) / rarest) ** 0.5
+        variance = spread + self.delay.variance_s2 / reference**2
+        values = [
+            at_deviations(certain, spread, _OF_CERTAIN),
+            at_deviations(certain + waited, variance, (*_OF_ALL, farthest)),
+        ]
+        values = jnp.maximum(jnp.concatenate(values), least)
+        return jax.lax.stop_gradient(jnp.concatenate([least[None], values]))
+
+
+def _total(cells: jax.Array) -> jax.Array:
+    """Sum over cells, as a product of matrices.
+
+    XLA compiles a sum of computed values on a CPU into one loop that it does not vectorise, a tenth
+    of the speed (jax 0.10).
+    """
+    flat = jnp.ravel(cells)
+    return jnp.dot(flat, jnp.ones_like(flat))

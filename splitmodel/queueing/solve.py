@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_EXTRA_FOR_FLOAT64 = 20
+EXTRA_FOR_FLOAT64 = 20
 """Further iterations that float64 has digits for."""
 
 
@@ -48,7 +48,7 @@ def first_crossing(
     tried = jax.lax.stop_gradient(tried)
     points = tried.shape[0]
     if tried.dtype == jnp.float64:
-        iterations += _EXTRA_FOR_FLOAT64
+        iterations += EXTRA_FOR_FLOAT64
 
     def solve(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> jax.Array:
         def walked(state: _State) -> _State:
@@ -83,14 +83,27 @@ def first_crossing(
         state = _refined(jax.lax.fori_loop(0, points + iterations, step, state))
         return jnp.where(jnp.abs(state.at_a) < jnp.abs(state.at_b), state.a, state.b)
 
+    root = implicit_root(function, tried[0], solve)
+    # An end that stands is no root: the function says nothing about its derivative.
+    return jnp.where(root <= first, first, jnp.where(root >= last, last, root))
+
+
+def implicit_root(
+    function: Callable[[jax.Array], jax.Array],
+    start: jax.Array,
+    solve: Callable[[Callable[[jax.Array], jax.Array], jax.Array], jax.Array],
+) -> jax.Array:
+    """What `solve(function, start)` finds, with the implicit derivative of a falling function.
+
+    Nothing is differentiated through the solver. The derivative is zero where the function is flat.
+    """
+
     def tangent_solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         slope = linear(jnp.ones_like(y))
         steep = slope < 0.0
         return jnp.where(steep, y / jnp.where(steep, slope, -1.0), 0.0)
 
-    root = jax.lax.custom_root(function, tried[0], solve, tangent_solve)
-    # An end that stands is no root: the function says nothing about its derivative.
-    return jnp.where(root <= first, first, jnp.where(root >= last, last, root))
+    return jax.lax.custom_root(function, start, solve, tangent_solve)
 
 
 class _State(NamedTuple):

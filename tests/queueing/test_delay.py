@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from splitmodel.queueing.delay import delay_from_moments
+from splitmodel.queueing.delay import delay_from_moments, mean_tail
 
 pytestmark = pytest.mark.numerics
 
@@ -44,8 +44,8 @@ def test_mean_tail(cv):
     delay = fitted(2.0, cv)
     for low_s, high_s in ((-3.0, 0.5), (-1.0, 1.5), (0.2, 7.0), (4.0, 9.0)):
         area_s = quad(tail(delay), low_s, high_s, points=[float(delay.shift_s)])[0]
-        middle_s, half_s = 0.5 * (low_s + high_s), 0.5 * (high_s - low_s)
-        mean = float(delay.mean_tail(middle_s, half_s))
+        middle = (0.5 * (low_s + high_s) - delay.shift_s) / delay.scale_s
+        mean = float(mean_tail(middle, 0.5 * (high_s - low_s) / delay.scale_s, delay.chance))
         assert mean == pytest.approx(area_s / (high_s - low_s), rel=1e-5)
 
 

@@ -1,0 +1,91 @@
+"""Cells of requests, against the requests themselves: an idle cluster, without any wait."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import splitmodel as sm
+from splitmodel.cluster.flow import Flow
+from splitmodel.cluster.latency import latencies
+from splitmodel.cluster.make_case import make_case
+from splitmodel.variables import PERCENTILES
+
+pytestmark = pytest.mark.numerics
+
+STEP_S, REFERENCE_STEP_S = 0.03, 0.05
+
+
+def prefill_s(tokens):
+    return 0.05 + 1e-4 * tokens + 4e-8 * tokens**2
+
+
+def transfer_s(tokens):
+    return 0.01 + 2e-5 * tokens
+
+
+def idle(load):
+    """A flow in which nobody waits."""
+    edges = jnp.asarray(load.prompt_edges_tokens)
+    zero = jnp.zeros(())
+    names = Flow.__dataclass_fields__
+    return Flow(
+        **{name: zero for name in names}
+        | {
+            "prefill_edges_s": prefill_s(edges),
+            "transfer_edges_s": transfer_s(edges),
+            "step_s": jnp.asarray(STEP_S),
+        }
+    )
+
+
+@jax.jit
+def percentiles(load):
+    case, _, _ = make_case(
+        sm.Cluster.splitwise("HH", prompt=1, token=1),
+        load,
+        "bloom-176b",
+        slo=None,
+        timing=None,
+        semantics="physical",
+        stack=None,
+        reference="DGX-A100",
+    )
+    edges = case.load.prompt_edges_tokens
+    reference_s = 2.0 * prefill_s(edges), REFERENCE_STEP_S * jnp.ones_like(edges)
+    names = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
+    found, _ = latencies(case, idle(case.load), reference_s).percentiles_and_tails(
+        dict.fromkeys(names, jnp.ones(()))
+    )
+    return found
+
+
+def by_requests(load):
+    """The same, request by request."""
+    source = load.source.value
+    prompt, steps = source.prompt_tokens, source.output_tokens - 1.0
+    first_s, rest_s = prefill_s(prompt), transfer_s(prompt) + steps * STEP_S
+    alone_s, alone_rest_s = 2.0 * first_s, steps * REFERENCE_STEP_S
+    values = {
+        "ttft_s": first_s,
+        "tbt_s": rest_s / steps,
+        "e2e_s": first_s + rest_s,
+        "ttft_slowdown": first_s / alone_s,
+        "tbt_slowdown": rest_s / alone_rest_s,
+        "e2e_slowdown": (first_s + rest_s) / (alone_s + alone_rest_s),
+    }
+    return {
+        name: np.percentile(value, PERCENTILES, weights=source.weight, method="inverted_cdf")
+        for name, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("service", ["conv", "code"])
+def test_percentiles_of_an_idle_cluster_are_those_of_its_requests(service):
+    load = sm.Workload.azure(service, rate_rps=1.0)
+    found, exact = percentiles(load), by_requests(load)
+    for name, value in found.items():
+        # Exact for prompts; sums and ratios of both sizes are as fine as the cells of the tail.
+        accuracy = [2.5e-3] * 3 if name.startswith("ttft") else [0.02, 0.01, 0.07]
+        errors = np.abs(np.asarray(value) / exact[name] - 1.0)
+        assert (errors < accuracy).all(), (name, errors)

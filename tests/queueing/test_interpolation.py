@@ -1,0 +1,44 @@
+"""Crossings out of a table, against closed forms and where functions bend and jump."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from splitmodel.queueing.interpolation import bracket_in_table
+
+pytestmark = pytest.mark.numerics
+
+POINTS = (0.0, 9.0, 2.0, 5.0, 12.0)
+"""In no order."""
+
+
+def crossings(function, steps):
+    """Where several functions fall to one; `function` is elementwise, of shape [functions]."""
+    values = jnp.stack([function(jnp.full(3, point)) for point in POINTS], axis=1)
+    bracket = bracket_in_table(jnp.asarray(POINTS), values)
+    return jax.lax.fori_loop(0, steps, lambda _, last: last.narrowed(function), bracket).crossing
+
+
+def test_exponentials_are_exact_without_a_step():
+    starts = jnp.asarray([20.0, 60.0, 300.0])
+    found = crossings(lambda x: starts * jnp.exp(-x), 0)
+    np.testing.assert_allclose(found, np.log(starts), rtol=1e-5)
+
+
+FALLS = {
+    "kink": lambda x, at: 1.0 + jnp.where(x < at, 0.02, 0.08) * (at - x),
+    "jump": lambda x, at: jnp.where(x < at, 2.0, 1e-6),
+}
+
+
+@pytest.mark.parametrize("fall", FALLS.values(), ids=FALLS)
+def test_kinks_and_jumps_are_narrowed_down(fall):
+    at = jnp.asarray([0.3, 1.9, 8.0])
+    errors = np.stack([np.abs(crossings(lambda x: fall(x, at), n) - at) for n in (4, 12, 40)])
+    assert (errors < np.array([[0.5], [0.1], [1e-4]])).all()
+
+
+def test_where_nothing_crosses_the_ends_of_the_table_hold():
+    found = np.asarray(crossings(lambda x: jnp.asarray([5.0, 0.5, 1.0]), 3))
+    assert ((found >= 0.0) & (found <= 12.0)).all()
