@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from importlib import import_module
 from inspect import unwrap
@@ -33,7 +34,9 @@ def cached_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     plain = unwrap(function)
     sources = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
     chosen = _config.CACHE_DIR
-    root = Path(chosen) if chosen else _HERE / "__pycache__"
+    own = _HERE / "__pycache__"
+    home = Path.home() / ".cache" / "splitmodel"
+    root = Path(chosen) if chosen else own if os.access(_HERE, os.W_OK) else home
     _config.CACHE_DIR = str(root / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}")
     try:
         return numba.njit(nogil=True, error_model="numpy", cache=True)(plain)

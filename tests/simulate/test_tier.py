@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,14 @@ def test_seeds_give_means_and_intervals_on_any_number_of_cores(monkeypatch):
     # Quantiles of Student's t with two degrees of freedom.
     ratio = (wider["e2e_s_high"] - wider["e2e_s"]) / (together["e2e_s_high"] - together["e2e_s"])
     np.testing.assert_allclose(ratio, 9.9248 / 2.92, rtol=1e-3)
+
+
+def test_configurations_run_side_by_side():
+    clusters = [sm.Cluster.splitwise("HA", prompt=3, token=count) for count in (1, 2, 3)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda each: evaluate(each, duration_s=60.0), clusters))
+    for cluster, out in zip(clusters, together, strict=True):
+        xr.testing.assert_identical(out, evaluate(cluster, duration_s=60.0))
 
 
 def test_overload_is_unstable():
