@@ -78,7 +78,7 @@ def write_calibration(
         document[kind] = tables
     if power:
         document["power"] = {
-            name: {field: _rounded(value) for field, value in asdict(use).items()}
+            name: {field: _rounded(value, 9) for field, value in asdict(use).items()}
             for name, use in power.items()
         }
     document["uncertainty"] = _uncertainty_table(found)
@@ -111,8 +111,8 @@ def _pinned_value(fit: Fit, name: str) -> float:
     raise AssertionError(name)
 
 
-def _rounded(value: Any) -> float:
-    return float(f"{float(value):.6g}")
+def _rounded(value: Any, digits: int = 6) -> float:
+    return float(f"{float(value):.{digits}g}")
 
 
 def _commit() -> str:
