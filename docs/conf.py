@@ -51,4 +51,6 @@ GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 
 nitpicky = True
 # Names of other packages are not resolved: that would need the network at build time.
-nitpick_ignore_regex = [("py:.*", r"(collections|equinox|enum|jax|jaxtyping|numpy|xarray|typing)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|equinox|enum|jax|jaxtyping|numpy|xarray|typing)\..*")
+]
