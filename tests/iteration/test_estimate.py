@@ -1,6 +1,7 @@
 """`iteration_time`: shapes, defaults and one clear line for each bad input."""
 
 import itertools
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,8 @@ NEEDED = {
 
 def seconds(phase, **given):
     """Time on DGX-H100 of llama2-70b, unless given otherwise."""
-    return sm.iteration_time(phase, **{"model": "llama2-70b", "machine": "DGX-H100"} | given)
+    named: dict[str, Any] = {"model": "llama2-70b", "machine": "DGX-H100"}
+    return sm.iteration_time(phase, **named | given)
 
 
 @pytest.mark.numerics

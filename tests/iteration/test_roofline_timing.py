@@ -1,6 +1,7 @@
 """The roofline timing: against the profile, what binds, and how parts add up."""
 
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -159,7 +160,7 @@ def test_pipeline_stages_add_their_sends(hosted):
 
 
 def test_decode_grows_with_batch_and_context_and_shrinks_with_gpus():
-    common = {"model": "llama2-70b", "machine": "DGX-A100", "stack": "graphs"}
+    common: dict[str, Any] = {"model": "llama2-70b", "machine": "DGX-A100", "stack": "graphs"}
     batches = np.array([1.0, 4.0, 16.0, 64.0, 256.0])
     contexts = np.array([1.0, 100.0, 1000.0, 4000.0, 30_000.0])
     widths = np.array([2, 4, 8])
