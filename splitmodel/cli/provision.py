@@ -16,8 +16,8 @@ from splitmodel.provision.provision import provision
 from splitmodel.results import check_writable, save
 from splitmodel.specs.design import DESIGN_NAMES
 
-MAP_POINTS = 12
-"""Points along each axis of a figure."""
+MAP_POINTS = 11
+"""Points along each axis of a figure; their square is just less than `candidate.CHUNK`."""
 
 
 def provision_command(

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from threading import Lock
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -96,13 +97,14 @@ def run_rows(
     for group in groups:
         _check(group.rows)
     chunks = list(_chunks(groups, chunk))
-    compiled = _quickly_compiled if quick else _compiled
+    compiled = _quickly_compiled.jitted if quick else _compiled
     function, load, clusters = as_arrays((function, load, [group.cluster for group in groups]))
 
     def run(part: _Chunk) -> Any:
         values = compiled(function, clusters[part.group], load, part.rows)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: part.used], values)
 
+    _trace_in_turn(compiled, function, clusters[0], load, chunks[0].rows)
     # The first call compiles, which must not happen in two threads at once.
     first = run(chunks[0])
     # Compiled code holds no lock of Python's, so threads share the cores.
@@ -110,6 +112,24 @@ def run_rows(
         answers = chain([first], threads.map(run, chunks[1:]))
         bar = tqdm(answers, total=len(chunks), unit="chunk", disable=not progress)
         return jax.tree.map(lambda *parts: np.concatenate(parts), *bar)
+
+
+def _trace_in_turn(compiled: Any, *args: Any) -> None:
+    """Trace what a call with these arguments will compile, unless that is done.
+
+    Python lets only one thread trace at a time, while any number may compile. Where several ask at
+    once, such as for two semantics, each traces as a whole while the one before it compiles.
+    """
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(args)]
+    key = (compiled, jax.tree.structure(args), *shapes, jax.config.read("jax_enable_x64"))
+    with _tracing:
+        if key not in _traced:
+            compiled.lower(*args)
+            _traced.add(key)
+
+
+_tracing = Lock()
+_traced: set[Any] = set()
 
 
 def _run(
