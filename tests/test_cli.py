@@ -212,6 +212,7 @@ def test_list(run, what, name):
         (f"evaluate {HA} --workload cnv --rate 70 --model bloom-176b", "did you mean conv"),
         (f"evaluate {HA} {LOAD} --semantics physics", "did you mean physical"),
         (f"evaluate {HA} {LOAD} --timing rofline", "did you mean roofline"),
+        (f"evaluate {HA} {LOAD} --timing=", "timing: unknown name ''; valid names: interpolated"),
         (f"evaluate {HA} {LOAD} --stack graph", "did you mean graphs"),
         (f"evaluate {HA} {LOAD} --tier analytics", "did you mean analytic"),
         (f"evaluate {HA} {LOAD} --slo splitwice", "did you mean splitwise"),

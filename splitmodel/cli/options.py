@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from inspect import signature
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from splitmodel.errors import InputError, unknown_name
+from splitmodel.errors import InputError
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.design import cluster_of, is_baseline
 from splitmodel.specs.entry import Entry
-from splitmodel.specs.raw_files import AZURE_TRACES
 from splitmodel.specs.workload import Workload
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -98,11 +96,7 @@ class SizesOptions:
         Raises:
             InputError: for an unknown name, a bad file or a bad rate.
         """
-        if self.workload in AZURE_TRACES:
-            return Workload.azure(self.workload, rate_rps, independent=self.independent)
-        if Path(self.workload).suffix != ".csv":
-            raise unknown_name("workload", self.workload, [*AZURE_TRACES, "FILE.csv"])
-        return Workload.from_csv(self.workload, rate_rps, independent=self.independent)
+        return Workload.named(self.workload, rate_rps, independent=self.independent)
 
 
 @Parameter(name="*", group="Model and limits")

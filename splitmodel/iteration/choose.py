@@ -20,7 +20,7 @@ def choose_timing(timing: str | Timing | None, semantics: Semantics) -> Timing:
     """
     if isinstance(timing, Timing):
         return timing
-    name = check_choice("timing", timing or semantics.timing, TIMINGS)
+    name = check_choice("timing", semantics.timing if timing is None else timing, TIMINGS)
     if name == "roofline":
         return Roofline()
     return Interpolated(mixed_factor=semantics.mixed_factor or 0.0)

@@ -35,7 +35,8 @@ def max_rate(
     Args:
         cluster: machines, roles and policies.
         model: name in the catalogue, a file (TOML or Hugging Face config.json) or a `Transformer`.
-        workload: "conv" or "code" (Azure), or a `Workload`, of which the rate plays no role.
+        workload: "conv" or "code" (Azure), a CSV file, or a `Workload`, of which the rate plays no
+            role.
         slo: "splitwise" (the paper's nine limits), a TOML file, an `SLO` or None.
         timing: "roofline", "interpolated" or a `Timing`; by default that of the semantics.
         semantics: "physical" or "splitwise-sim".
@@ -46,7 +47,7 @@ def max_rate(
     Raises:
         InputError: for a bad name or value, or a model that does not fit a machine.
     """
-    load = workload if isinstance(workload, Workload) else Workload.azure(workload, rate_rps=1.0)
+    load = workload if isinstance(workload, Workload) else Workload.named(workload, rate_rps=1.0)
     question = prepare(
         [cluster],
         model,

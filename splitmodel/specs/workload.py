@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitmodel.errors import InputError, check_choice, check_range
+from splitmodel.errors import InputError, check_choice, check_range, unknown_name
 from splitmodel.specs.host_only import HostOnly
 from splitmodel.specs.quadrature import PROBABILITIES, quadrature
 from splitmodel.specs.raw_files import AZURE_TRACES
@@ -73,6 +73,24 @@ class Workload(eqx.Module):
             with as_file(digest) as path:
                 requests = read_requests(path)
         return cls.from_requests(requests, rate_rps, service, independent=independent)
+
+    @classmethod
+    def named(cls, name: str, rate_rps: Any = None, *, independent: bool = False) -> Workload:
+        """The workload that a name or a path means.
+
+        Args:
+            name: "conv" or "code", as for `azure`, or a CSV file, as for `from_csv`.
+            rate_rps: arrival rate [requests/s]; by default that of the file's arrivals.
+            independent: draw the two sizes independently of each other.
+
+        Raises:
+            InputError: for an unknown name, a bad file or a bad rate.
+        """
+        if name in AZURE_TRACES:
+            return cls.azure(name, rate_rps, independent=independent)
+        if Path(name).suffix != ".csv":
+            raise unknown_name("workload", name, [*AZURE_TRACES, "FILE.csv"])
+        return cls.from_csv(name, rate_rps, independent=independent)
 
     @classmethod
     def from_csv(

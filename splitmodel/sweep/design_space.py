@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import product
@@ -17,7 +18,7 @@ from splitmodel.specs.entry import Entry
 from splitmodel.specs.files import read_file
 from splitmodel.sweep.axes import AXES, axis_values
 from splitmodel.sweep.engine import Group, Rows
-from splitmodel.sweep.toml import toml_value, values_of
+from splitmodel.sweep.toml import LARGEST, toml_value, values_of
 
 SLACK = 1e-6
 """Relative, in limits; so that 70 DGX-A100 fit the power of 40 DGX-H100 in spite of rounding."""
@@ -58,7 +59,8 @@ class DesignSpace:
     rate_rps: Any = None
     """Arrival rates [requests/s]."""
     power_cap: Any = None
-    """Caps of all machines as a fraction of the GPUs' TDP, in (0, 1]; in place of a design's."""
+    """Caps of all machines as a fraction of the GPUs' TDP, in (0, 1]. They replace a design's own
+    cap, so that HHcap is then HH; give HHcap a space of its own to keep that."""
     tensor_parallel: Any = None
     """GPUs that share each layer."""
     pipeline_parallel: Any = None
@@ -85,6 +87,7 @@ class DesignSpace:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float(check_range(name, getattr(self, name))))
         self._check_axes_apply()
+        self._check_size()
         if len(self) == 0:
             raise InputError(
                 f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "
@@ -99,6 +102,21 @@ class DesignSpace:
         for name in self.axes:
             if not any(_has(design, name) for design in self.design):
                 raise InputError(f"{name}: none of the designs {', '.join(self.design)} has it")
+
+    def _check_size(self) -> None:
+        """Before anything is expanded, and so before limits leave anything out."""
+        for design in self.design:
+            sizes = {
+                name: len(values)
+                for name, values in self.axes.items()
+                if name != "design" and _has(design, name)
+            }
+            if (size := math.prod(sizes.values()) * len(self.design)) > LARGEST:
+                longest = max(sizes, key=lambda name: sizes[name])
+                raise InputError(
+                    f"{longest}: with its {sizes[longest]:,} values the space has up to {size:,} "
+                    f"configurations, more than {LARGEST:,}; sweep parts of it"
+                )
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -10,6 +10,8 @@ from typing import Any
 from splitmodel.errors import InputError
 from splitmodel.specs.entry import Entry
 
+LARGEST = 10_000_000
+"""Configurations that a space may have: their metrics take a few gigabytes."""
 _ABSENT = object()
 
 
@@ -47,7 +49,13 @@ def values_of(entry: Entry, name: str) -> Any:
     step = table.number("step", 1.0)
     table.refuse_unknown()
     # A little less, so that rounding does not add a value at the end.
-    count = math.ceil((stop - start) / step - 1e-9)
+    values = (stop - start) / step - 1e-9
+    if values > LARGEST:
+        raise InputError(
+            f"{entry.field(name)}: a range of {values:.3g} values; at most {LARGEST:,} "
+            "configurations are swept at once"
+        )
+    count = math.ceil(values)
     if count < 1:
         raise InputError(f"{entry.field(name)}: stop = {stop:g} is not beyond start = {start:g}")
     return [start + step * index for index in range(count)]

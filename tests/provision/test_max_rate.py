@@ -32,6 +32,18 @@ def test_a_workload_may_be_given_and_its_rate_plays_no_role():
     )
 
 
+def test_a_workload_may_be_a_file(tmp_path):
+    (tmp_path / "requests.csv").write_text("prompt_tokens,output_tokens\n1000,100\n3000,20\n")
+    highest_rps = [
+        sm.max_rate(CLUSTERS["HA"], model="bloom-176b", workload=workload)
+        for workload in (
+            str(tmp_path / "requests.csv"),
+            sm.Workload.from_arrays([1000, 3000], [100, 20], rate_rps=1.0),
+        )
+    ]
+    assert highest_rps[0] == highest_rps[1] > 0.0
+
+
 def test_limits_decide():
     cluster = CLUSTERS["HA"]
     saturation_rps = sm.evaluate(

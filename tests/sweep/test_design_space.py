@@ -124,6 +124,10 @@ def test_ranges_in_toml_exclude_their_end(tmp_path):
         ({**SPLIT, "design": [3]}, "design: 3 is not a name"),
         ({**SPLIT, "design": []}, "design: empty"),
         ({**SPLIT, "prompt": range(0)}, "prompt: empty"),
+        (
+            {**SPLIT, "prompt": range(1, 5001), "rate_rps": range(1, 1001)},
+            "prompt: with its 5,000 values the space has up to 20,000,000 configurations",
+        ),
         ({**SPLIT, "prompt": [0, 1]}, r"prompt: 0 is outside the allowed range \(0, inf\)"),
         ({**SPLIT, "token": [1.5]}, "token: 1.5 is not a whole number"),
         ({**SPLIT, "token": [True]}, "token: True is not a number"),
@@ -160,6 +164,10 @@ def test_bad_spaces_are_refused(given, message):
             "prompt: stop = 3 is not beyond",
         ),
         ('design = "AA"\nprompt = { stop = 3 }\ntoken = 1', "prompt.start: missing"),
+        (
+            'design = "AA"\nprompt = { start = 1, stop = 1e12 }\ntoken = 1',
+            "prompt: a range of 1e.12 values; at most 10,000,000",
+        ),
         ('design = "AA"\nprompt = { start = 1, stop = 3, by = 1 }\ntoken = 1', "unknown name 'by'"),
         ('design = "AA', "malformed TOML"),
         ("prompt = 1", "design: missing"),
