@@ -1,6 +1,5 @@
 """Clusters of servers with simple timings, run without the wrapping of `evaluate`."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,20 +13,6 @@ from splitmodel.specs.catalogue import machine, transformer
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.semantics import SEMANTICS
 from splitmodel.specs.slo import SLO
-from splitmodel.units import Scalar
-
-
-class Linear(Timing):
-    """Time of an iteration from its sums alone."""
-
-    per_prompt_token_s: Scalar = 0.0
-    per_iteration_s: Scalar = 0.0
-
-    def iteration_s(self, batch, model, instance):
-        return self.per_iteration_s + self.per_prompt_token_s * batch.prefill_tokens
-
-    def known(self, model, instance):
-        return jnp.asarray(True)
 
 
 @pytest.fixture(scope="session")

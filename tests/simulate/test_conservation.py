@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import Linear
+from linear_timing import Linear
 
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.workload import Workload

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import Linear
+from linear_timing import Linear
 
 from splitmodel.simulate.options import Simulation
 from splitmodel.simulate.tier import simulated
