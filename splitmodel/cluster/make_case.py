@@ -16,7 +16,7 @@ from splitmodel.iteration.instance import Instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
-from splitmodel.specs.cluster import BATCHINGS, Cluster, Pool
+from splitmodel.specs.cluster import Cluster, Pool
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.semantics import Semantics, resolve_semantics
@@ -62,10 +62,9 @@ def flow_of(case: Case) -> Flow:
 
     A real branch, not a selection, wherever all configurations of a batch are of one kind.
     """
-    by_request = case.cluster.batching == float(BATCHINGS.index("request"))
-    baseline = jnp.where(by_request, 2, 1)
-    kind = jnp.where(case.cluster.splits_phases > 0.0, 0, baseline)
-    return jax.lax.switch(kind, (splitwise_flow, continuous_flow, request_flow), case)
+    if case.cluster.by_request:
+        return request_flow(case)
+    return jax.lax.cond(case.cluster.splits_phases > 0.0, splitwise_flow, continuous_flow, case)
 
 
 def _whole_machine(machine: Machine) -> Pool:

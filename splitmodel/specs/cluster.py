@@ -63,6 +63,9 @@ class Cluster(eqx.Module):
     max_pending_tokens: Scalar
     """Prompt tokens queued at a machine beyond which a prompt goes to the other pool."""
     label: HostOnly[str] = eqx.field(static=True)
+    by_request: bool = eqx.field(static=True, default=False)
+    """Whether the batching is "request": static, as its flow takes seconds to compile and is seldom
+    asked for."""
 
     @classmethod
     def splitwise(
@@ -112,7 +115,7 @@ class Cluster(eqx.Module):
         else:
             chosen = DESIGNS[check_choice("design", design, DESIGNS)]
         caps = _caps(power_cap, {"prompt": 1.0, "token": chosen.token_cap})
-        pools = {
+        pools: dict[str, Any] = {
             role: Pool(
                 machine=catalogue_machine(kind, price_set),
                 machines=_count(role, machines),
@@ -193,6 +196,7 @@ class Cluster(eqx.Module):
             max_batch_size=_positive("max_batch_size", max_batch_size),
             max_pending_tokens=MAX_PENDING_TOKENS,
             label=HostOnly(f"baseline-{machine}"),
+            by_request=batching == "request",
         )
 
     @property

@@ -48,13 +48,17 @@ def test_one_compilation_serves_designs_machines_models_and_workloads():
     for cluster in [
         *DESIGNS.values(),
         sm.Cluster.splitwise(prompt=("DGX-H200", 3), token=("DGX-A100-40GB", 9), mixed_pool=False),
-        sm.Cluster.baseline("H100", machines=4, batching="request", tensor_parallel=4),
+        sm.Cluster.baseline("H100", machines=4, batching="continuous", tensor_parallel=4),
     ]:
         for model in ("bloom-176b", "llama2-70b", "mistral-7b"):
             for service in ("conv", "code"):
                 load = sm.Workload.azure(service, rate_rps=3.0)
                 counted(cluster, load, sm.transformer(model))
     assert len(traces) == 1
+    # Only batching by request is compiled apart.
+    by_request = sm.Cluster.baseline("H100", machines=4, batching="request")
+    counted(by_request, load, sm.transformer(model))
+    assert len(traces) == 2
 
 
 @pytest.mark.numerics
