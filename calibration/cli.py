@@ -62,9 +62,12 @@ def calibrate(
     check_writable(out)
     server = catalogue_machine(machine)
     measured = own_profile(data, server)
-    models = [transformer(name) for name in dict.fromkeys(measured.rows.model)]
-    rows = measured.rows.assign(model=measured.rows.model.map(_label))
-    problem = make_problem(rows, own_priors(server), machines=[server], models=models)
+    models = {name: transformer(name) for name in dict.fromkeys(measured.rows.model)}
+    labels = {name: str(model.label.value) for name, model in models.items()}
+    rows = measured.rows.assign(model=measured.rows.model.map(labels))
+    problem = make_problem(
+        rows, own_priors(server), machines=[server], models=list(models.values())
+    )
     found = fit(problem, solver=solver, starts=starts, seed=seed, scans={}, progress=_terminal())
     sure = uncertainty(found)
     errors = in_sample_errors(found, rows)
@@ -92,10 +95,6 @@ def calibrate(
         console.print(f"· {note}", highlight=False)
     listed = ", ".join(f"{phase} {100 * error:.1f}%" for phase, error in errors.items())
     console.print(f"mean error: {listed}; written to {out}", highlight=False)
-
-
-def _label(name: str) -> str:
-    return str(transformer(name).label.value)
 
 
 @app.command

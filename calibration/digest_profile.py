@@ -1,7 +1,7 @@
 """Digest of the published Splitwise profile: iteration times pooled by batched tokens.
 
-Run as `python -m splitmodel_calibration.digest_profile`; it reads `splitwise_profile.csv` from
-`SPLITMODEL_DATA` and rewrites the digest that the `interpolated` timing reads.
+Run as `python -m splitmodel_calibration.digest_profile`; it reads the raw profile from
+`SPLITMODEL_DATA`, else downloads it, and rewrites the digest that the `interpolated` timing reads.
 
 References:
     Patel et al., Splitwise, ISCA 2024; profile in github.com/Mutinifni/splitwise-sim (MIT),
@@ -10,16 +10,13 @@ References:
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from splitmodel.parameters.profile import DIGEST
-
-MEASURED_GPUS = ("a100-80gb", "h100-80gb")
-"""The third GPU of the file, the capped H100, is these times multiplied by a constant."""
+from splitmodel.parameters.profile import DIGEST, GPUS
+from splitmodel.results import complete_file
+from splitmodel_calibration.datasets.splitwise import PROFILE
 
 
 def digest(raw: Path) -> str:
@@ -29,7 +26,8 @@ def digest(raw: Path) -> str:
         raw: the published profile, times in milliseconds.
     """
     rows = pd.read_csv(raw)
-    rows = rows[rows.hardware.isin(MEASURED_GPUS)]
+    # The third GPU of the file, the capped H100, is these times multiplied by a constant.
+    rows = rows[rows.hardware.isin(GPUS)]
     pooled = (
         rows.assign(
             batched_tokens=rows.prompt_size * rows.batch_size,
@@ -43,11 +41,10 @@ def digest(raw: Path) -> str:
         .reset_index()
         .rename(columns={"hardware": "gpu"})
     )
-    sha256 = hashlib.sha256(raw.read_bytes()).hexdigest()
     header = (
         "# Medians by prompt x batch of the Splitwise profile (MIT licence), seconds.\n"
         "# source: github.com/Mutinifni/splitwise-sim data/perf_model.csv @ 8f99e7dc9b40\n"
-        f"# sha256 of the raw file: {sha256}\n"
+        f"# sha256 of the raw file: {PROFILE.sha256}\n"
         "# made by: python -m splitmodel_calibration.digest_profile\n"
     )
     return header + pooled.to_csv(index=False, float_format="%.9g")
@@ -55,13 +52,8 @@ def digest(raw: Path) -> str:
 
 def main() -> None:
     """Rewrite the shipped digest from the raw file."""
-    folder = os.environ.get("SPLITMODEL_DATA")
-    if not folder:
-        raise SystemExit("SPLITMODEL_DATA: not set; name the folder with splitwise_profile.csv")
-    text = digest(Path(folder) / "splitwise_profile.csv")
-    partial = DIGEST.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(DIGEST)
+    with complete_file(DIGEST) as unfinished:
+        unfinished.write_text(digest(PROFILE.path()), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from splitmodel.results import complete_file
 from splitmodel.specs.quadrature import PROBABILITIES
 from splitmodel.specs.raw_files import AZURE_TRACES, RawFile
 from splitmodel.specs.request_files import read_requests
@@ -89,9 +90,8 @@ def main() -> None:
     """Rewrite the shipped digests from the raw files."""
     for service, trace in AZURE_TRACES.items():
         path = CATALOG / f"azure_{service}.csv"
-        partial = path.with_suffix(".partial")
-        partial.write_text(digest(trace), encoding="utf-8", newline="\n")
-        partial.replace(path)
+        with complete_file(path) as unfinished:
+            unfinished.write_text(digest(trace), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

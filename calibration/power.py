@@ -24,6 +24,7 @@ from splitmodel.specs.catalogue import transformer
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.leaves import as_arrays
 from splitmodel_calibration.datasets.splitwise import configurations
+from splitmodel_calibration.fit.problem import robust
 
 MEASURED = "a100-80gb"
 """The only GPU of the profile whose power was measured."""
@@ -92,8 +93,7 @@ def fit_power(fitted: Machine) -> PowerFit:
         return jnp.where(lasted, modelled_average / average - 1.0, 0.0), modelled_peak / peak - 1.0
 
     def residuals(logs: dict[str, jax.Array], _: None) -> jax.Array:
-        miss = jnp.concatenate(errors(logs)) / _SMALL
-        return miss * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 + miss**2)))
+        return robust(jnp.concatenate(errors(logs)) / _SMALL, 1.0)
 
     found = optimistix.least_squares(
         residuals,

@@ -108,9 +108,10 @@ def evaluate(
     )
     if calibration is not None:
         question = replace(question, reference=calibrated(question.reference, parameters))
-    values = {"": _compiled(question, cluster, load)}
     if interval is not None and options is None:
         check_interval(interval, question.timing)
+    values = {"": _compiled(question, cluster, load)}
+    if interval is not None and options is None:
         values["_low"], values["_high"] = metrics_interval(
             question.with_reference, cluster, load, question.reference, parameters, interval
         )

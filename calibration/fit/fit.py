@@ -27,8 +27,8 @@ message sizes of the published profile, a crowd at its batch sizes."""
 
 
 SOFT_NORM = 4.0
-"""Exponent of the p-norms from which random starts reach the one optimum: at 60, two of eight miss
-it."""
+"""Exponent of the p-norms from which random starts reach the one optimum: with sharp bends
+some end elsewhere."""
 
 
 class Fit(NamedTuple):

@@ -159,13 +159,13 @@ class Problem(eqx.Module):
         return replace(self, machines=replace(machines, gpu=gpu, host_time=host))
 
 
-def robust(miss: jax.Array) -> jax.Array:
+def robust(miss: jax.Array, width: float = ROBUST) -> jax.Array:
     """Residual of which half the square is the pseudo-Huber loss, smooth and of one sign.
 
     References:
         Charbonnier et al., IEEE Transactions on Image Processing 6 (1997), equation 30.
     """
-    return miss * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 + (miss / ROBUST) ** 2)))
+    return miss * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 + (miss / width) ** 2)))
 
 
 def make_problem(

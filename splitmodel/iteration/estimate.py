@@ -114,6 +114,8 @@ def iteration_time(
     arrays = np.broadcast_arrays(*(np.asarray(numbers[name], dtype=float) for name in names))
     given = as_arrays(dict(zip(names, arrays, strict=True)))
     chosen = choose_timing(timing, bundle)
+    if interval is not None:
+        check_interval(interval, chosen)
     check_hosted(spec, _instance(given, spec, server, stack), bundle)
     flat = {name: value.ravel() for name, value in given.items()}
     times_s, known = _times_s(flat, spec, server, chosen, phase, stack)
@@ -122,9 +124,9 @@ def iteration_time(
     times_s = times_s.reshape(arrays[0].shape)
     if interval is None:
         return times_s
-    check_interval(interval, chosen)
     fields, covariance = log_covariance([named], chosen_fit)
-    slopes = _log_slopes(fields, flat, spec, server, chosen, phase, stack)
+    slopes = _log_slopes(tuple(fields), flat, spec, server, chosen, phase, stack)
+    slopes = np.asarray(slopes, np.float64)
     variance = np.einsum("ip,ij,jp->p", slopes, covariance[0, :, 0], slopes)
     half_width = NormalDist().inv_cdf(0.5 + 0.5 * interval) * np.sqrt(variance)
     spread = np.exp(half_width).reshape(times_s.shape)
@@ -151,19 +153,23 @@ def check_interval(interval: float, timing: Timing) -> None:
         )
 
 
-def _log_slopes(fields: list[str], *arguments: Any) -> np.ndarray:
+@partial(jax.jit, static_argnames=("fields", "phase", "stack"))
+def _log_slopes(
+    fields: tuple[str, ...],
+    flat: dict[str, Scalar],
+    model: Transformer,
+    machine: Machine,
+    timing: Timing,
+    phase: str,
+    stack: str | None,
+) -> jax.Array:
     """Derivative of the logarithm of every time by each factor, shape [fields, iterations]."""
 
-    @jax.jit
-    def slopes(flat: dict[str, Scalar], model: Transformer, machine: Machine) -> Scalar:
-        def log_times(factors: Scalar) -> Scalar:
-            off = off_by(machine, dict(zip(fields, factors, strict=True)))
-            return jnp.log(_times_s(flat, model, off, *rest)[0])
+    def log_times(factors: Scalar) -> Scalar:
+        off = off_by(machine, dict(zip(fields, factors, strict=True)))
+        return jnp.log(_times_s(flat, model, off, timing, phase, stack)[0])
 
-        return jax.jacfwd(log_times)(jnp.zeros(len(fields)))
-
-    flat, model, machine, *rest = arguments
-    return np.asarray(slopes(flat, model, machine), np.float64).T
+    return jax.jacfwd(log_times)(jnp.zeros(len(fields))).T
 
 
 @partial(jax.jit, static_argnames=("phase", "stack"))

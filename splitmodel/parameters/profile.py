@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-DIGEST = Path(str(files("splitmodel.parameters") / "splitwise_profile.csv"))
+DIGEST = Path(str(files("splitmodel.parameters") / "splitwise_medians.csv"))
 
 MODELS = ("llama2-70b", "bloom-176b")
 GPUS = ("a100-80gb", "h100-80gb")

@@ -40,23 +40,21 @@ def insert_by_arrival(ends, links, m, which, task):
 def _insert(ends, links, m, which, before, task):
     lane = int(which == OVERDUE)
     after = ends[m, which, 0] if before == NOBODY else links[before, lane, 0]
-    links[task, lane, 0] = after
-    links[task, lane, 1] = before
-    if before == NOBODY:
-        ends[m, which, 0] = task
-    else:
-        links[before, lane, 0] = task
-    if after == NOBODY:
-        ends[m, which, 1] = task
-    else:
-        links[after, lane, 1] = task
+    _join(ends, links, m, which, before, task)
+    _join(ends, links, m, which, task, after)
 
 
 @kernel
 def remove(ends, links, m, which, task):
     """Take a task out of a list."""
     lane = int(which == OVERDUE)
-    after, before = links[task, lane, 0], links[task, lane, 1]
+    _join(ends, links, m, which, links[task, lane, 1], links[task, lane, 0])
+
+
+@kernel
+def _join(ends, links, m, which, before, after):
+    """Make two tasks neighbours in a list; NOBODY is its end."""
+    lane = int(which == OVERDUE)
     if before == NOBODY:
         ends[m, which, 0] = after
     else:
