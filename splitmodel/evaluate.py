@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from splitmodel.iteration.instance import FITTED_STACK, Instance, make_instance
 from splitmodel.iteration.timing import Timing
 from splitmodel.results import dataset
 from splitmodel.simulate.options import Simulation
+from splitmodel.simulate.setting import Setting
 from splitmodel.specs.calibrated import calibrated, chosen_calibration, origin
 from splitmodel.specs.catalogue import machine as catalogue_machine
 from splitmodel.specs.catalogue import transformer
@@ -88,8 +89,8 @@ def evaluate(
         InputError: for a bad name or value, a model that does not fit a machine, a file that is no
             calibration, or an interval of a timing without fitted parameters.
     """
-    check_choice("tier", tier, TIERS)
-    options = _options(tier, simulation, per_request=per_request, timeline=timeline)
+    check_tier(tier, simulation, per_request=per_request, timeline=timeline)
+    options = Simulation(**simulation) if tier == "simulate" else None
     machines = [pool.machine for pool in cluster.pools if pool.machines > 0.0]
     parameters = chosen_calibration(calibration, machines)
     if calibration is not None:
@@ -141,34 +142,27 @@ _CERTAIN = ("machines", "status", "bound", "slo_met", "cost_usd_per_hour", "powe
 """Metrics of which no interval is given: counts, codes and what does not depend on any time."""
 
 
-def _options(tier: str, given: dict[str, Any], **details: bool) -> Simulation | None:
-    """Options of the request-level tier; None for the analytic one, which takes none."""
+def check_tier(tier: str, given: Mapping[str, Any], **details: bool) -> None:
+    """Check the name of a tier, and that options of the request-level one are known and for it.
+
+    Raises:
+        InputError: naming the tier or the option.
+    """
+    check_choice("tier", tier, TIERS)
     for name in given:
         check_choice("option", name, Simulation.__dataclass_fields__)
-    if tier == "simulate":
-        return Simulation(**given)
-    if needless := [*given, *(name for name, asked in details.items() if asked)]:
+    needless = [*given, *(name for name, asked in details.items() if asked)]
+    if needless and tier != "simulate":
         raise InputError(f'{", ".join(needless)}: only tier="simulate" takes such an option')
-    return None
 
 
 def _simulated(
     question: Question, cluster: Cluster, load: Workload, options: Simulation, **details: Any
 ) -> dict[str, Any]:
     # The compiler of this tier takes a while to import, for which the other need not wait.
-    from splitmodel.simulate.setting import Setting
     from splitmodel.simulate.tier import simulated
 
-    setting = Setting(
-        cluster=cluster,
-        model=question.model,
-        slo=question.slo,
-        timing=question.timing,
-        reference=question.reference,
-        semantics=question.semantics,
-        stack=question.stack,
-    )
-    return simulated(setting, load, options, **details)
+    return simulated(question.setting(cluster), load, options, **details)
 
 
 class Question(eqx.Module):
@@ -192,6 +186,18 @@ class Question(eqx.Module):
             semantics=self.semantics,
             stack=self.stack,
             reference=self.reference,
+        )
+
+    def setting(self, cluster: Cluster) -> Setting:
+        """The question about one cluster, as the request-level tier takes it."""
+        return Setting(
+            cluster=cluster,
+            model=self.model,
+            slo=self.slo,
+            timing=self.timing,
+            reference=self.reference,
+            semantics=self.semantics,
+            stack=self.stack,
         )
 
     @property

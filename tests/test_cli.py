@@ -185,12 +185,13 @@ def test_max_rate(run, monkeypatch):
     def max_rate(cluster, *, workload, **question):
         assert (cluster.machines, workload.label.value) == (51.0, "conv")
         assert question["slo"] is None
-        return 12.3
+        return 12.3 + question.get("seeds", 0)
 
     monkeypatch.setattr(cli_max_rate, "max_rate", max_rate)
     line = f"max-rate {HA} --workload conv --model bloom-176b --slo none"
     assert run(line) == "12.3 requests/s\n"
     assert json.loads(run(f"{line} --json")) == {"highest_rate_rps": 12.3}
+    assert run(f"{line} --tier simulate --seeds 1") == "13.3 requests/s\n"
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import xarray as xr
 from cyclopts import Parameter
 
-from splitmodel.cli.options import ClusterOptions, Flag, QuestionOptions, SizesOptions
+from splitmodel.cli.options import (
+    NO_OPTION,
+    ClusterOptions,
+    Flag,
+    QuestionOptions,
+    SimulationOptions,
+    SizesOptions,
+)
 from splitmodel.cli.show import plain, print_json, show_configuration
 from splitmodel.evaluate import evaluate
 from splitmodel.results import check_writable, complete_file
-from splitmodel.simulate.options import Simulation
-
-NO_OPTION = Simulation()
-"""What the request-level tier does unless it is told otherwise."""
 
 
 def evaluate_command(
@@ -28,7 +30,7 @@ def evaluate_command(
     question: QuestionOptions,
     calibration: Annotated[Path | None, Parameter(group="Model and limits")] = None,
     interval: Annotated[float | None, Parameter(group="Model and limits")] = None,
-    simulation: Annotated[Simulation, Parameter(name="*", group="Simulation")] = NO_OPTION,
+    simulation: SimulationOptions = NO_OPTION,
     per_request: Annotated[Path | None, Parameter(group="Simulation")] = None,
     timeline: Annotated[Path | None, Parameter(group="Simulation")] = None,
     json: Flag = False,
@@ -68,7 +70,6 @@ def evaluate_command(
     for path in files.values():
         if path is not None:
             check_writable(path)
-    given = dict(asdict(simulation).items() - asdict(NO_OPTION).items())
     result = evaluate(
         cluster.build(),
         sizes.build(rate),
@@ -76,7 +77,7 @@ def evaluate_command(
         interval=interval,
         per_request=per_request is not None,
         timeline=timeline is not None,
-        **given,
+        **simulation.given(),
         **question.arguments(),
     )
     for dim, path in files.items():

@@ -118,7 +118,7 @@ class QuestionOptions:
     reference: str | None = None
     """Machine of the slowdowns' denominator. [default: that of the limits, DGX-A100]"""
     tier: str = "analytic"
-    """analytic, or for `evaluate` simulate: every request and every iteration."""
+    """analytic, or for `evaluate` and `max-rate` simulate: every request and every iteration."""
 
     @classmethod
     def from_entry(cls, entry: Entry) -> QuestionOptions:
@@ -133,3 +133,36 @@ class QuestionOptions:
         """Keyword arguments of `splitmodel.evaluate` and its like."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return given | {"slo": None if self.slo == "none" else self.slo}
+
+
+@Parameter(name="*", group="Simulation")
+@dataclass(frozen=True, kw_only=True)
+class SimulationOptions:
+    """How requests arrive in a simulation, and how many runs there are."""
+
+    seed: int | None = None
+    """Of the requests that are drawn. [default: 0]"""
+    seeds: int | None = None
+    """Runs with requests of their own; outputs are means over them."""
+    duration_s: float | None = None
+    """How long requests are drawn for [s]."""
+    arrivals: str | None = None
+    """replay the arrivals of a trace, or draw random requests."""
+    burstiness: float | None = None
+    """Coefficient of variation of random gaps between arrivals. [default: 1, a Poisson stream]"""
+    warm_up_s: float | None = None
+    """Requests that arrive before this time are not counted [s]."""
+    cool_down_s: float | None = None
+    """Nor are those that arrive within this time of the last one [s]."""
+    routing: str | None = None
+    """Server of a baseline: the one with the fewest pending tokens or the least reserved memory,
+    or a central queue. [default: tokens]"""
+
+    def given(self) -> dict[str, Any]:
+        """Fields of `Simulation` that are given; the others keep the defaults of the command."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+NO_OPTION = SimulationOptions()
+"""A simulation as the command has it by default."""

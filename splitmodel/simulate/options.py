@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from splitmodel.errors import InputError, check_choice, check_range
 
@@ -49,3 +50,27 @@ class Simulation:
         for name in ("burstiness", "warm_up_s", "cool_down_s"):
             check_range(name, getattr(self, name), open_low=False)
         check_choice("routing", self.routing, ROUTINGS)
+
+
+COUNTED = (0.25, 0.9)
+"""Part of the duration in which the arrivals count that tell about a steady state."""
+
+
+def steady(*, duration_s: Any, **options: Any) -> Simulation:
+    """Options for a steady state: random requests, of which those in the middle count.
+
+    Args:
+        duration_s: how long requests are drawn for [s].
+        options: other fields of `Simulation`; they take precedence.
+
+    Raises:
+        InputError: for a bad value.
+    """
+    check_range("duration_s", duration_s)
+    start, end = COUNTED
+    defaults: dict[str, Any] = {
+        "arrivals": "random",
+        "warm_up_s": start * duration_s,
+        "cool_down_s": (1.0 - end) * duration_s,
+    }
+    return Simulation(duration_s=duration_s, **(defaults | options))

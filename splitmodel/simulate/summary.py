@@ -68,9 +68,9 @@ def summary(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     counted = outcome.trace.counted
     every = latencies(setting, outcome)
     kept = Latencies(*(values[counted] for values in every))
-    percentiles = {name: _percentiles(getattr(kept, name)) for name in METRICS}
+    percentiles = {name: percentiles_of(getattr(kept, name)) for name in METRICS}
     requests = outcome.requests[counted]
-    status = _status(outcome)
+    status = status_of(outcome)
     wait_s = requests["prefill_start_s"] - requests["arrival_s"]
     makespan_s = outcome.requests["end_s"].max() - outcome.requests["arrival_s"][0]
     done = len(outcome.requests) / makespan_s
@@ -101,7 +101,7 @@ def summary(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _percentiles(values: Float[ndarray, " requests"]) -> Float[ndarray, " percentiles"]:
+def percentiles_of(values: Float[ndarray, " requests"]) -> Float[ndarray, " percentiles"]:
     """Percentiles over requests that have a value; linear between order statistics."""
     known = values[~np.isnan(values)]
     if not known.size:
@@ -116,7 +116,7 @@ def _mean(values: ndarray) -> float:
     return float(values.mean())
 
 
-def _status(outcome: Outcome) -> Status:
+def status_of(outcome: Outcome) -> Status:
     """Unstable where a request never ends, or too many still wait when the last one comes."""
     requests = outcome.requests
     if not np.isfinite(requests["end_s"]).all():
@@ -196,12 +196,18 @@ def combined(runs: list[dict[str, Any]], interval: float | None) -> dict[str, An
     values["slo_met"] = columns["slo_met"].min()
     if interval is None:
         return values
-    factor = _student_t(0.5 + 0.5 * interval, len(runs) - 1) / np.sqrt(len(runs))
     for name in METRICS:
-        half = factor * columns[name].std(axis=0, ddof=1)
+        half = half_width(columns[name], interval)
         values[f"{name}_low"] = values[name] - half
         values[f"{name}_high"] = values[name] + half
     return values
+
+
+def half_width(values: ndarray, interval: float) -> ndarray:
+    """Half the confidence interval of the mean over runs, the first axis of `values`."""
+    runs = len(values)
+    factor = _student_t(0.5 + 0.5 * interval, runs - 1) / np.sqrt(runs)
+    return factor * values.std(axis=0, ddof=1)
 
 
 def _student_t(probability: float, freedom: int) -> float:

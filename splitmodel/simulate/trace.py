@@ -57,9 +57,10 @@ def trace_of(load: Workload, options: Simulation, run: int) -> Trace:
         arrival_s = requests.arrival_s * (1.0 if np.isclose(scale, 1.0, rtol=1e-12) else scale)
         sizes = requests.prompt_tokens, requests.output_tokens
     else:
-        rng = np.random.default_rng([options.seed, run])
-        arrival_s = _arrivals_s(rate_rps, options, rng)
-        sizes = requests.sample(len(arrival_s), rng)
+        # Streams of their own, so that at every rate the same requests come in the same order.
+        gaps, draws = np.random.default_rng([options.seed, run]).spawn(2)
+        arrival_s = _arrivals_s(rate_rps, options, gaps)
+        sizes = requests.sample(len(arrival_s), draws)
     prompts, outputs = (np.rint(column).astype(np.int64) for column in sizes)
     counted = (arrival_s >= options.warm_up_s) & (
         arrival_s <= arrival_s[-1:].max(initial=0.0) - options.cool_down_s

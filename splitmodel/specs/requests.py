@@ -81,9 +81,9 @@ class Requests:
     ) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
         """Prompt and output sizes of `n` requests drawn with replacement [tokens]."""
         share = self.weight / self.weight.sum()
-        rows = rng.choice(len(share), size=n, p=share)
-        others = rng.choice(len(share), size=n, p=share) if self.independent else rows
-        return self.prompt_tokens[rows], self.output_tokens[others]
+        # Row by row, so that more requests begin with the same ones.
+        rows = rng.choice(len(share), size=(n, 2 if self.independent else 1), p=share)
+        return self.prompt_tokens[rows[:, 0]], self.output_tokens[rows[:, -1]]
 
 
 def read_column(

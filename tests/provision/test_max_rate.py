@@ -55,6 +55,34 @@ def test_limits_decide():
     assert sm.max_rate(cluster, model="bloom-176b", slo=never) == 0.0
 
 
+def test_by_simulation_the_means_reach_their_limits_there():
+    cluster = sm.Cluster.splitwise("HA", prompt=3, token=3)
+    asked: dict[str, Any] = {"model": "bloom-176b", "tier": "simulate"}
+    asked |= {"seeds": 3, "seed": 5, "duration_s": 80.0}
+    rate_rps = sm.max_rate(cluster, **asked)
+    asked |= {"warm_up_s": 20.0, "cool_down_s": 8.0}
+
+    def fullest(share: float) -> float:
+        load = sm.Workload.azure("conv", rate_rps=share * rate_rps)
+        out = sm.evaluate(cluster, load, **asked)
+        limits = sm.SLO.splitwise()
+        names = ("ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
+        return max((out[name].values / getattr(limits, name)).max() for name in names)
+
+    assert fullest(0.98) < 1.0 < fullest(1.02)
+    never = sm.SLO(ttft_s={50: 1e-6})
+    assert sm.max_rate(cluster, slo=never, **asked) == 0.0
+
+
+def test_by_simulation_an_even_trace_is_sped_up_beyond_a_random_one():
+    arrival_s = 0.5 * np.arange(200)
+    trace = sm.Workload.from_trace(arrival_s, np.full(200, 1000), np.full(200, 50))
+    cluster = sm.Cluster.splitwise("HA", prompt=1, token=1)
+    asked: dict[str, Any] = {"model": "bloom-176b", "workload": trace, "tier": "simulate"}
+    evenly_rps = sm.max_rate(cluster, **asked, arrivals="replay")
+    assert evenly_rps > 1.02 * sm.max_rate(cluster, **asked, duration_s=80.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -63,6 +91,11 @@ def test_limits_decide():
         ({"slo": "strict"}, "slo: unknown name"),
         ({"tier": "guess"}, "tier: unknown name"),
         ({"semantics": "splitwise"}, "semantics: unknown name 'splitwise'"),
+        ({"seeds": 2}, 'seeds: only tier="simulate"'),
+        ({"tier": "simulate", "sedes": 2}, "option: unknown name 'sedes'; did you mean seed"),
+        ({"tier": "simulate", "seeds": 0}, "seeds: 0 is not a whole number"),
+        ({"tier": "simulate", "duration_s": "long"}, "duration_s: 'long' is not a number"),
+        ({"tier": "simulate", "arrivals": "replay"}, "arrivals: there are none to replay"),
     ],
 )
 def test_bad_input_is_named(options, message):

@@ -47,6 +47,18 @@ def test_seeds_and_runs_differ_and_repeat():
     assert len({tuple(first(seed, run)) for seed in (0, 1) for run in (0, 1)}) == 4
 
 
+@pytest.mark.parametrize("independent", [False, True])
+def test_at_every_rate_the_same_requests_come_in_the_same_order(independent):
+    load = Workload.azure("conv", rate_rps=20.0, independent=independent)
+    slow = trace_of(load, Simulation(duration_s=50.0), 0)
+    fast = trace_of(load.with_rate(30.0), Simulation(duration_s=50.0), 0)
+    count = len(slow.arrival_s)
+    assert len(fast.arrival_s) > count
+    np.testing.assert_allclose(fast.arrival_s[:count], slow.arrival_s / 1.5)
+    np.testing.assert_array_equal(fast.prompt_tokens[:count], slow.prompt_tokens)
+    np.testing.assert_array_equal(fast.output_tokens[:count], slow.output_tokens)
+
+
 def test_warm_up_and_cool_down_do_not_count():
     trace = trace_of(LOAD, Simulation(duration_s=100.0, warm_up_s=30.0, cool_down_s=20.0), 0)
     assert trace.arrival_s[trace.counted].min() >= 30.0
