@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,20 @@ def check_tier(tier: str, given: Mapping[str, Any], **details: bool) -> None:
         InputError: naming the tier or the option.
     """
     check_choice("tier", tier, TIERS)
-    for name in given:
-        check_choice("option", name, Simulation.__dataclass_fields__)
+    check_options(given)
     needless = [*given, *(name for name, asked in details.items() if asked)]
     if needless and tier != "simulate":
         raise InputError(f'{", ".join(needless)}: only tier="simulate" takes such an option')
+
+
+def check_options(given: Iterable[str]) -> None:
+    """Check that options of the request-level tier are known.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for name in given:
+        check_choice("option", name, Simulation.__dataclass_fields__)
 
 
 def _simulated(

@@ -38,7 +38,7 @@ def dataset(
         own = variable.dims
         used.update(own)
         array = np.asarray(value)
-        if name == "slo_met" or variable.codes is not None:
+        if name in ("slo_met", "holds_in_simulation") or variable.codes is not None:
             array = array.astype(np.int8)
         variables[name] = xr.Variable((*dims, *own), array, attrs_of(name))
     labels = {dim: np.array(COORDINATES[dim]) for dim in COORDINATES if dim in used}

@@ -239,6 +239,31 @@ _DECISION = (
     ),
 )
 
+_CONFIRMED = (
+    Variable(
+        "holds_in_simulation",
+        "limits met in simulation",
+        "1 where, at the rate of the load, the mean over several runs of every percentile is below "
+        "its limit and every run is stable, else 0.",
+    ),
+    *(
+        Variable(
+            f"simulated_{each.name}",
+            f"simulated {each.long_name}",
+            f"As `{each.name}`, from a simulation at the same rate: mean over several runs.",
+            each.dims,
+        )
+        for each in _METRICS
+        if each.dims == _PERCENTILE
+    ),
+    Variable(
+        "simulated_highest_rate_rps",
+        "simulated highest rate",
+        "Arrival rate at which, from below, the mean over several runs of a percentile reaches its "
+        "limit in simulation.",
+    ),
+)
+
 _REQUEST = ("request",)
 _ITERATION = ("iteration",)
 
@@ -303,9 +328,11 @@ _SIMULATED = (
     ),
 )
 
-VARIABLES: dict[str, Variable] = {each.name: each for each in (*_METRICS, *_DECISION, *_SIMULATED)}
+VARIABLES: dict[str, Variable] = {
+    each.name: each for each in (*_METRICS, *_DECISION, *_CONFIRMED, *_SIMULATED)
+}
 """Every output variable by name, in the order of the nomenclature: those of one configuration,
-those of a decision between many, then the details of a simulation."""
+those of a decision between many, those that confirm it, then the details of a simulation."""
 
 
 def variable_of(name: str) -> tuple[Variable, str]:

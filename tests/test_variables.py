@@ -8,10 +8,12 @@ from splitmodel.variables import COORDINATES, VARIABLES, attrs_of
 
 UNITS = {
     "s": "ttft_s tbt_s e2e_s ttft_parts_s kv_transfer_s request_arrival_s request_queue_s "
-    "request_ttft_s request_tbt_s request_e2e_s iteration_start_s iteration_end_s",
+    "request_ttft_s request_tbt_s request_e2e_s iteration_start_s iteration_end_s "
+    "simulated_ttft_s simulated_tbt_s simulated_e2e_s",
     "tokens": "request_prompt_tokens request_output_tokens iteration_tokens",
     "bytes": "iteration_kv_bytes",
-    "requests/s": "throughput_rps saturation_rps goodput_rps highest_rate_rps map_highest_rate_rps",
+    "requests/s": "throughput_rps saturation_rps goodput_rps highest_rate_rps map_highest_rate_rps "
+    "simulated_highest_rate_rps",
     "W": "power_provisioned_w power_mean_w map_power_provisioned_w",
     "$/h": "cost_usd_per_hour map_cost_usd_per_hour",
     "$/request": "usd_per_request",
@@ -22,6 +24,7 @@ UNITS = {
     "1": "ttft_slowdown tbt_slowdown e2e_slowdown load_fraction utilisation bound machines "
     "slo_attainment slo_met status rate_vs_baseline_a100 rate_vs_baseline_h100 "
     "cost_vs_baseline_a100 cost_vs_baseline_h100 power_vs_baseline_a100 power_vs_baseline_h100 "
+    "simulated_ttft_slowdown simulated_tbt_slowdown simulated_e2e_slowdown holds_in_simulation "
     "map_machines iteration_server iteration_prompts iteration_decodes",
 }
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import xarray as xr
 from cyclopts import Parameter
 
-from splitmodel.cli.options import Flag, QuestionOptions, SizesOptions
+from splitmodel.cli.options import (
+    NO_OPTION,
+    Flag,
+    QuestionOptions,
+    SimulationOptions,
+    SizesOptions,
+)
 from splitmodel.cli.show import plain, print_json, show_ranking
 from splitmodel.plotting import check_figure, plot_design_space, save_figure
 from splitmodel.provision.compare import compare_semantics
@@ -32,6 +39,8 @@ def provision_command(
     designs: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     compare: Annotated[bool, Parameter(name="--compare-semantics", negative="")] = False,
     question: QuestionOptions,
+    confirm: Annotated[int, Parameter(group="Simulation")] = 0,
+    simulation: SimulationOptions = NO_OPTION,
     out: Path | None = None,
     figure: Path | None = None,
     json: Flag = False,
@@ -53,6 +62,10 @@ def provision_command(
         designs: As --design of `splitmodel evaluate`. [default: the six of the paper]
         compare: Answer under every semantics, side by side.
         question: The model and what is asked about it.
+        confirm: Simulate that many of the best clusters, and rank these by what is found.
+        simulation: With --confirm, how requests arrive and how many runs there are. By default 8
+            runs, or 4 at every rate where the rate is maximised, of 600 s, or as long as 10,000
+            requests take, of which those that arrive between 0.25 and 0.9 of the time count.
         out: NetCDF file for all metrics of the clusters shown; a group for each of several
             semantics.
         figure: File for a figure of the design space, such as space.png: the highest rate over
@@ -66,6 +79,8 @@ def provision_command(
             splitmodel provision --model bloom-176b --workload conv \
                 --maximise rate --budget-power-w 408e3 --compare-semantics \
                 --out best.nc --figure space.png
+            splitmodel provision --model bloom-176b --workload conv --rate 70 --minimise cost \
+                --confirm 5
             splitmodel provision --model llama3-70b --workload code --rate 20 --minimise power \
                 --designs HH DGX-H200+DGX-H100 baseline-DGX-H200
     """
@@ -82,6 +97,9 @@ def provision_command(
         "budget_machines": budget_machines,
         "designs": designs or DESIGN_NAMES,
         "map_points": 0 if figure is None else MAP_POINTS,
+        "confirm": confirm,
+        "progress": sys.stderr.isatty(),
+        **simulation.given(),
     }
     if compare:
         del asked["semantics"]

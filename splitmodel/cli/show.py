@@ -31,6 +31,9 @@ RANKED = (
 )
 """What a table of the best clusters shows, beside the ratios to the baselines."""
 
+CONFIRMED = ("holds_in_simulation", "simulated_highest_rate_rps")
+"""What it shows first of clusters that were simulated."""
+
 
 def print_json(value: Any) -> None:
     """Print plain data as JSON; see `plain` for numbers that JSON does not know."""
@@ -144,7 +147,9 @@ def show_ranking(result: xr.Dataset | xr.DataTree) -> None:
 
 def _ranked(result: xr.Dataset) -> Table:
     ratios = [str(name) for name in result.data_vars if "_vs_" in str(name)]
-    rows = [[name, *result[name].values.tolist()] for name in (*RANKED, *ratios)]
+    confirmed = [name for name in CONFIRMED if name in result]
+    shown = (*confirmed, *RANKED, *ratios)
+    rows = [[name, *result[name].values.tolist()] for name in shown]
     pairs = zip(result["rank"].values, result["design"].values, strict=True)
     header = [f"{rank}\n{_over_lines(design)}" for rank, design in pairs]
     return table(result.attrs["semantics"], ["rank\ndesign", *header], rows)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import xarray as xr
 
 from splitmodel.errors import InputError, check_choice, check_range
-from splitmodel.evaluate import prepare
+from splitmodel.evaluate import check_options, prepare
 from splitmodel.iteration.timing import Timing
 from splitmodel.provision.budget import Budget
 from splitmodel.provision.candidate import Asked, candidates_of
+from splitmodel.provision.confirm import confirm_limits, confirm_rates
 from splitmodel.provision.explored import explored
+from splitmodel.provision.found import Found
 from splitmodel.provision.infeasible import InfeasibleError
-from splitmodel.provision.ranked import Found, ranked
+from splitmodel.provision.max_rate import search_options
+from splitmodel.provision.ranked import ranked
+from splitmodel.provision.runners_up import cheapest_few, fastest_few
 from splitmodel.provision.search import cheapest, fastest
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.design import DESIGN_NAMES
@@ -57,6 +62,9 @@ def provision(
     reference: str | Machine | None = None,
     tier: str = "analytic",
     map_points: int = 0,
+    confirm: int = 0,
+    progress: bool = False,
+    **simulation: Any,
 ) -> xr.Dataset:
     """The best split of every design, ranked.
 
@@ -81,11 +89,21 @@ def provision(
         tier: "analytic".
         map_points: also map the highest rate over the counts, for `plot_design_space`, with this
             many points, at least 2, along each axis; 0 for no map.
+        confirm: simulate that many of the best clusters, the best splits of all designs and those
+            of two machines more or less; 0 for none.
+        progress: show a bar over simulations.
+        **simulation: with `confirm`, fields of `Simulation`; by default 8 `seeds`, or 4 at each
+            rate where the rate is maximised, and the rest as in `max_rate`.
 
     Returns:
         Dataset over `rank`, the best first, one rank per design that meets the limits; attribute
         `infeasible` says why others do not. Metrics are those at the coordinate `rate_rps`: the
         rate of the load, or where that is maximised, the highest rate.
+
+        With `confirm` there is one rank per cluster that was simulated. At the rate of the load
+        those with `holds_in_simulation` come first, beside `simulated_ttft_s` and the like; where
+        none holds, larger ones are tried too, up to 20. Where the rate is maximised, that with the
+        highest `simulated_highest_rate_rps` comes first. Attribute `confirmed` says how it went.
 
     Raises:
         InputError: for a bad name or value, before any work; `InfeasibleError` where no design
@@ -103,6 +121,7 @@ def provision(
     _check_goal(minimise, maximise, limits)
     if map_points:
         check_range("map_points", map_points, low=2.0, open_low=False)
+    _check_confirm(confirm, simulation)
     candidates = candidates_of(designs)
     question = prepare(
         [each.cluster for each in candidates],
@@ -142,13 +161,35 @@ def provision(
         **question.provenance,
     }
     least = MINIMISED[minimise][1] if minimise else None
-    result = ranked(question, load, found, least, attrs)
+    if not confirm:
+        result = ranked(question, load, found, least, attrs)
+    else:
+        if minimise:
+            quantity = MINIMISED[minimise][0]
+            few = cheapest_few(question, load, found, quantity, confirm)
+            told = confirm_limits(question, load, few, quantity, simulation, progress)
+        else:
+            few = fastest_few(question, load, found, budget, confirm)
+            told = confirm_rates(question, load, few, simulation, progress)
+        attrs["confirmed"] = told.message
+        result = ranked(question, load, told.found, least, attrs, told.values, told.lead)
     splitting = [each.candidate for each in found if each.candidate.splits]
     if not (map_points and splitting):
         return result
     if minimise:
         budget = Budget({MINIMISED[minimise][0]: _MAPPED * float(result[least][0])})
     return result.merge(explored(question, load, splitting, budget, map_points))
+
+
+def _check_confirm(confirm: Any, simulation: Mapping[str, Any]) -> None:
+    """A whole number, and options of a simulation only where there is one."""
+    if isinstance(confirm, bool) or not isinstance(confirm, int) or confirm < 0:
+        raise InputError(f"confirm: {confirm!r} is not a whole number of at least 0")
+    check_options(simulation)
+    if confirm:
+        search_options(simulation, rate_rps=1.0)
+    elif simulation:
+        raise InputError(f"{', '.join(simulation)}: only with confirm=5 or another number")
 
 
 def _check_goal(minimise: str | None, maximise: str | None, limits: Mapping[str, float]) -> None:

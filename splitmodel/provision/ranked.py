@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import Question
-from splitmodel.provision.candidate import CHUNK, Candidate
-from splitmodel.provision.search import Split
+from splitmodel.provision.candidate import CHUNK
+from splitmodel.provision.found import Found
 from splitmodel.results import dataset
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep.axes import axis_attrs
-from splitmodel.sweep.engine import Group, run_rows
+from splitmodel.sweep.engine import run_rows
 from splitmodel.variables import VARIABLES
 
 _COMPARED = {
@@ -25,29 +25,16 @@ _COMPARED = {
 """Variables of which the ratio to those of the baselines is given."""
 
 
-class Found(NamedTuple):
-    """The best split of a candidate, and the rate at which its metrics are wanted."""
-
-    candidate: Candidate
-    split: Split
-    rate_rps: float
-
-    @property
-    def group(self) -> Group:
-        """The one configuration."""
-        split = self.split
-        row = (np.array([each]) for each in (split.first, split.second, self.rate_rps))
-        return Group(self.candidate.cluster, self.candidate.rows(*row))
-
-
 def ranked(
     question: Question,
     load: Workload,
     found: Sequence[Found],
     least: str | None,
     attrs: Mapping[str, Any],
+    told: Mapping[str, Any] | None = None,
+    lead: np.ndarray | None = None,
 ) -> xr.Dataset:
-    """Every metric of the best splits over `rank`, the best first.
+    """Every metric of splits over `rank`, the best first.
 
     Args:
         question: what is asked of each.
@@ -55,6 +42,8 @@ def ranked(
         found: at least one, in any order.
         least: variable whose least value leads; among equals, and without it, the highest rate.
         attrs: provenance.
+        told: further variables, an entry for each of `found`.
+        lead: what comes before all else, the greatest first, shape [found].
 
     Returns:
         Dataset with designs, counts and rates as coordinates of `rank`.
@@ -63,13 +52,17 @@ def ranked(
     metrics = run_rows(question, load, groups, chunk=CHUNK, quick=True)
     values = {name: getattr(metrics, name) for name in type(metrics).__dataclass_fields__}
     values["highest_rate_rps"] = np.array([each.split.highest_rate_rps for each in found])
+    values |= told or {}
+    keys = [-values["highest_rate_rps"], *([values[least]] if least else [])]
+    order = np.lexsort(keys if lead is None else [*keys, -lead])
     names = [each.candidate.name for each in found]
-    for index, name in enumerate(names):
+    for name in set(names):
+        best = next(row for row in order if names[row] == name)
         suffix = f"_vs_{name.lower().replace('-', '_')}"
         compared = {short + suffix: long for short, long in _COMPARED.items()}
         # The two baselines of the paper are in the nomenclature.
         if compared.keys() <= VARIABLES.keys():
-            values |= {ratio: values[own] / values[own][index] for ratio, own in compared.items()}
+            values |= {ratio: values[own] / values[own][best] for ratio, own in compared.items()}
     prompt, token, _, rate_rps = np.hstack([group.rows for group in groups])
     coords = {
         "design": names,
@@ -83,5 +76,4 @@ def ranked(
         {name: xr.Variable("rank", each, axis_attrs(name)) for name, each in coords.items()},
         attrs,
     )
-    keys = [-values["highest_rate_rps"], *([values[least]] if least else [])]
-    return table.isel(rank=np.lexsort(keys)).assign_coords(rank=np.arange(1, len(found) + 1))
+    return table.isel(rank=order).assign_coords(rank=np.arange(1, len(found) + 1))

@@ -1,0 +1,87 @@
+"""Clusters next to the best splits: the candidates that simulation decides between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from splitmodel.evaluate import Question
+from splitmodel.provision.budget import Budget
+from splitmodel.provision.candidate import Asked
+from splitmodel.provision.found import Found
+from splitmodel.provision.highest import highest_rates
+from splitmodel.provision.search import Split
+from splitmodel.specs.workload import Workload
+
+REACH = 2
+"""Machines more or fewer in either pool."""
+
+
+def cheapest_few(
+    question: Question,
+    load: Workload,
+    found: Sequence[Found],
+    quantity: str,
+    count: int,
+) -> list[Found]:
+    """The clusters with the least of a property that meet the limits, best first.
+
+    Args:
+        question: what is asked of each.
+        load: sizes of the requests.
+        found: the best split of each design, and the rate at which limits are to be met.
+        quantity: property of `Cluster`.
+        count: of clusters at most.
+
+    Returns:
+        Of those with equally little, the one with the highest rate comes first.
+    """
+    near = []
+    for best in found:
+        asked = Asked(question, load, best.candidate)
+        splits = best.candidate.splits
+        first, second = np.meshgrid(
+            _around(best.split.first) if splits else [0.0], _around(best.split.second)
+        )
+        first, second = first.ravel(), second.ravel()
+        met = asked(first, second, np.full(first.shape, best.rate_rps)).slo_met > 0.0
+        first, second = first[met], second[met]
+        # A rate beyond a first crossing can meet the limits, too.
+        highest_rps = np.maximum(highest_rates(asked, first, second), best.rate_rps)
+        near += _found(best, first, second, highest_rps, best.rate_rps)
+    return sorted(near, key=lambda each: (each.of(quantity), -each.split.highest_rate_rps))[:count]
+
+
+def fastest_few(
+    question: Question, load: Workload, found: Sequence[Found], budget: Budget, count: int
+) -> list[Found]:
+    """The clusters with the highest rates within a budget, best first; arguments likewise."""
+    near = []
+    for best in found:
+        first = _around(best.split.first) if best.candidate.splits else np.zeros(1)
+        second = budget.most_second(best.candidate, first)
+        first, second = first[second >= 1.0], second[second >= 1.0]
+        highest_rps = highest_rates(Asked(question, load, best.candidate), first, second)
+        near += _found(best, first, second, highest_rps, highest_rps)
+    return sorted(near, key=lambda each: -each.split.highest_rate_rps)[:count]
+
+
+def _around(machines: float) -> np.ndarray:
+    near = machines + np.arange(-REACH, REACH + 1.0)
+    return near[near >= 1.0]
+
+
+def _found(
+    best: Found,
+    first: np.ndarray,
+    second: np.ndarray,
+    highest_rps: np.ndarray,
+    rate_rps: float | np.ndarray,
+) -> list[Found]:
+    rows = np.broadcast_arrays(first, second, highest_rps, rate_rps)
+    return [
+        Found(best.candidate, Split(*map(float, split)), float(rate))
+        for *split, rate in zip(*rows, strict=True)
+        if rate > 0.0
+    ]
