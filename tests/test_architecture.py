@@ -35,6 +35,7 @@ PIPELINE = [
     {"evaluate"},
     {"sweep"},
     {"provision"},
+    {"validation"},
     {"plotting"},
     {"cli"},
 ]

@@ -16,6 +16,7 @@ from splitmodel.cli.max_rate import max_rate_command
 from splitmodel.cli.plugins import PLUGINS, delegate
 from splitmodel.cli.provision import provision_command
 from splitmodel.cli.sweep import sweep_command
+from splitmodel.cli.validate import validate_command
 from splitmodel.errors import InputError
 
 app = App(
@@ -40,6 +41,7 @@ COMMANDS = {
     "max-rate": max_rate_command,
     "sweep": sweep_command,
     "evaluate": evaluate_command,
+    "validate": validate_command,
     "list": list_command,
 }
 for name, command in COMMANDS.items():

@@ -1,0 +1,1 @@
+"""The analytic tier held against the request-level one, over a designed space of clusters."""
