@@ -10,10 +10,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case, servers
-from splitmodel.cluster.flow import FULLEST, UNPOOLED, Flow
+from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
+from splitmodel.cluster.prompt_service import packing
+from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
-from splitmodel.queueing.multi_server import wait_moments
+from splitmodel.queueing.shortest_queue import lengths, shortest_queue
 from splitmodel.specs.cluster import BATCHINGS
 from splitmodel.units import Scalar
 
@@ -26,43 +28,72 @@ def continuous_flow(case: Case) -> Flow:
     most = case.batch_limit(instance)
     mixes = case.cluster.batching == float(BATCHINGS.index("mixed"))
     prompts = interruptions(case, instance, most, mixes)
+    packed = packing(case)
+    (full_s,) = case.times_s(instance, packed.iteration)
+    discount = packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / prompts.lone.mean_s
 
-    def stay_s(batch: Scalar) -> Scalar:
+    def stay_s(batch: Scalar, met: Scalar) -> Scalar:
         # b = λ·D with D = n·T/(1 − λ·I), written without the quotient so that it stays finite.
-        decode_s = case.step_s(batch, instance)
+        decode_s = case.step_s(batch + 1.0, instance)
         stalled_s, _ = prompts.interruption_moments(batch, decode_s)
-        return sizes.mean_steps * decode_s + batch * jnp.maximum(stalled_s, 0.0)
+        return sizes.mean_steps * decode_s + met * batch * jnp.maximum(stalled_s, 0.0)
 
-    # A server with `most` decodes in progress still finds time for its prompts.
-    prefill_cost_s, _ = prompts.prefill_moments(most)
-    saturation_rps = count / jnp.maximum(stay_s(most) / most, prefill_cost_s)
-    rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps) / count
-    batch = batch_level(rate_rps, stay_s, most)
-    decode_s, more_s = case.step_s(batch + jnp.stack([0.0 * batch, spread(batch)]), instance)
-    stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
-    tbt_s = decode_s / jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
-    prefill_s, prefill_second_s2 = prompts.prefill_moments(batch)
-    busy = jnp.minimum(rate_rps * prefill_s, FULLEST)
-    queue_s, queue_second_s2 = wait_moments(
-        prefill_s, prefill_second_s2, busy, 1.0 - busy, count, UNPOOLED
+    # A saturated server prefills full batches without a break. Where decodes ride along, each batch
+    # brings them a step forward, so that they are no more than their steps times its prompts.
+    riding = sizes.mean_steps * packed.iteration.prompts
+    fullest = jnp.where(mixes, jnp.clip(riding, 1e-3, most), most)
+    saturation_rps = count / jnp.maximum(
+        stay_s(fullest, discount) / fullest, discount * prompts.prefill_moments(fullest)[0]
     )
-    # A prompt also lets the iteration in progress end: uniform over it.
-    decoding = (1.0 - busy) * -jnp.expm1(-batch)
-    rest_s = 0.5 * decoding * decode_s
-    rest_variance_s2 = decoding * decode_s**2 / 3.0 - rest_s**2
+    rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps) / count
+
+    def prompt_load(batch: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+        """Busy share of time with prompts, how much batches lessen them, and what they meet."""
+        alone = rate_rps * prompts.prefill_moments(batch)[0]
+        batched = 1.0 - (1.0 - discount) * jnp.minimum(discount * alone, 1.0)
+        busy = jnp.minimum(batched * alone, FULLEST)
+        return busy, batched, met_share(batch + busy, batch, count)
+
+    def with_prompts_s(batch: Scalar) -> Scalar:
+        _, batched, met = prompt_load(batch)
+        return stay_s(batch, batched * met)
+
+    batch = batch_level(rate_rps, with_prompts_s, most)
+    together = batch + jnp.stack([jnp.ones_like(batch), 1.0 + spread(batch)])
+    decode_s, more_s = case.step_s(together, instance)
+    busy, batched, met = prompt_load(batch)
+    met_rps = batched * met * rate_rps
+    stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
+    tbt_s = decode_s / jnp.maximum(1.0 - met_rps * stalled_s, 1.0 - FULLEST)
+    others = met * batch
+    prefill_s, prefill_second_s2 = prompts.prefill_moments(others)
+    # Where no prompt is ahead, one lets the decode iteration in progress end: uniform over it.
+    decoding = -jnp.expm1(-others)
+    rest_s, rest_second_s2 = 0.5 * decoding * decode_s, decoding * decode_s**2 / 3.0
+    prefill_edges_s, _ = prompts.prefill_s(others)
+    own = lengths(
+        prefill_s + rest_s,
+        prefill_second_s2 + 2.0 * rest_s * prefill_s + rest_second_s2,
+        prefill_edges_s + rest_s,
+        sizes.prompt_weight,
+    )
+    slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
+    queue = shortest_queue(own, rate_rps * own.mean_s, 1.0 - slack, slack, count)
+    queue_s, queue_second_s2 = queue.moments
+    wait_s = queue_s + (1.0 - queue.chance) * rest_s
+    wait_second_s2 = queue_second_s2 + (1.0 - queue.chance) * rest_second_s2
     used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
-    prefill_edges_s, _ = prompts.prefill_s(batch)
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=queue_s + rest_s,
-        wait_variance_s2=queue_second_s2 - queue_s**2 + rest_variance_s2,
+        wait_mean_s=wait_s,
+        wait_variance_s2=wait_second_s2 - wait_s**2,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         step_s=decode_s,
         step_variance_s2=(more_s - decode_s) ** 2,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
-        stall_variance_s2=rate_rps * tbt_s * stall_second_s2,
+        stall_variance_s2=met_rps * tbt_s * stall_second_s2,
         token_wait_mean_s=zero,
         token_wait_variance_s2=zero,
         batch=batch,

@@ -6,8 +6,6 @@ import equinox as eqx
 
 from splitmodel.units import Scalar
 
-UNPOOLED = 0.5
-"""Share of a residual prefill that a prompt still sits out at the shortest of many queues."""
 FULLEST = 0.999
 """Beyond this share of saturation times are those at it; the status tells."""
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.sizes import cell_moments
+from splitmodel.queueing.shortest_queue import Lengths, lengths
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
 from splitmodel.units import Scalar
 
@@ -20,6 +21,10 @@ class PromptService(eqx.Module):
     """Iteration time at the cells' means [s], [cells]."""
     mean_s: Scalar
     second_s2: Scalar
+
+    def lengths(self, weight: Scalar) -> Lengths:
+        """The same as lengths of service in a queue; `weight` as in `packing`."""
+        return lengths(self.mean_s, self.second_s2, self.edges_s, weight)
 
 
 def prompt_iterations(case: Case, alongside: Scalar = 0.0) -> Batch:

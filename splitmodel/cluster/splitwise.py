@@ -15,14 +15,23 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
-from splitmodel.cluster.flow import FULLEST, UNPOOLED, Flow
+from splitmodel.cluster.flow import FULLEST, Flow
+from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.transfer import visible_transfer_s
+from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.bounded_wait import bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
+from splitmodel.queueing.shortest_queue import Delays, shortest_queue
 from splitmodel.units import Scalar
 
+_LINGERING = 1.5
+"""Machines that a pool has lent beyond those that would do: the last request on one keeps it."""
+_OFTEN = 5.0
+"""Decodes on prompt machines from which on some machine is nearly always lent."""
+_LEAST_OWN = 0.1
+"""Share of the prompt machines that is never lent: prompts can always go to token machines, too."""
 _FAR_AWAY = 1e6
 """Backlog limit of a prompt pool without a mixed pool, as a multiple of the usual one."""
 
@@ -49,46 +58,61 @@ def splitwise_flow(case: Case) -> Flow:
     saturation_rps = jnp.where(mixes, together_rps, jnp.minimum(prompt_rps, token_rps))
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps)
 
-    # Token pool: what would decode at once if memory had no end, and what exceeds it.
+    # Token pool: what would decode at once if memory had no end, and what exceeds it. Who decodes
+    # sees as many others as there are on average, and itself.
     wanted = batch_level(
         rate_rps / token_servers,
-        lambda together: sizes.mean_steps * case.step_s(together, token),
-        3.0 * on_token.most,
+        lambda others: (
+            sizes.mean_steps * case.step_s(jnp.minimum(others, on_token.most) + 1.0, token)
+        ),
+        (3.0 + prompt_servers / token_servers) * on_token.most,
     )
     places = token_servers * on_token.most
     wanting = token_servers * wanted
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
     batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
-    iteration_s, more_s = case.step_s(batch + jnp.stack([0.0 * batch, spread(batch)]), token)
+    together = batch + jnp.stack([jnp.ones_like(batch), 1.0 + spread(batch)])
+    iteration_s, more_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / token_rps, FULLEST)
     empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
-    place_s, place_second_s2 = wait_moments(
-        stay_s, 2.0 * stay_s**2, full, empty, places, unpooled=0.0
-    )
+    place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, places)
+    # A decode enters when the iteration in progress ends, uniform over it.
+    decoding = -jnp.expm1(-batch)
+    join_s = 0.5 * decoding * iteration_s
+    join_variance_s2 = decoding * iteration_s**2 / 3.0 - join_s**2
 
-    # Prompt pool: batches form as the queue does, so occupancy moves from lone to packed.
-    filling = jnp.minimum(rate_rps / prompt_rps, 1.0)
-    occupancy_s = service.mean_s + filling * (on_prompt.packed_s - service.mean_s)
-    offered = rate_rps * (occupancy_s + moved * on_prompt.decode_s) / prompt_servers
-    pending_tokens = jnp.maximum(cluster.max_pending_tokens - sizes.mean_prompt_tokens, 0.0)
-    limit_s = pending_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
+    # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
+    # hold what moved, and those that are not yet empty where any has.
+    moving = wanting * moved
+    lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
+    own_servers = prompt_servers * jnp.maximum(1.0 - lent / prompt_servers, _LEAST_OWN)
+    packed = rate_rps * on_prompt.packed_s / own_servers
+    lengths = service.lengths(sizes.prompt_weight)
+
+    def open_queue(elsewhere: Scalar) -> Delays:
+        kept = 1.0 - elsewhere
+        slack = jnp.maximum(1.0 - packed * kept, 1.0 - FULLEST)
+        alone = rate_rps * service.mean_s / own_servers
+        return shortest_queue(lengths, alone * kept, 1.0 - slack, slack, own_servers)
+
+    spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
+    limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
+    work = sizes.prompt_weight * service.cells_s
     elsewhere, wait_s, wait_second_s2 = bounded_wait(
-        service.mean_s,
-        service.second_s2,
-        offered,
-        prompt_servers,
-        jnp.where(mixes, limit_s, _FAR_AWAY * limit_s),
-        UNPOOLED,
+        open_queue,
+        1.0 - FULLEST / jnp.maximum(packed, FULLEST),
+        jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * on_prompt.packed_s),
+        sizes.prompt_weight,
+        work / jnp.sum(work),
     )
 
-    # Decodes on token machines meet the prompts that went there; those on prompt machines meet
-    # nearly all prompts.
-    visits_rps = rate_rps * elsewhere / token_servers
-    stall_s = _stall_s(iteration_s, visits_rps, on_token.service.mean_s)
-    met_rps = rate_rps * (1.0 - elsewhere) / prompt_servers
-    moved_stall_s = _stall_s(iteration_s, met_rps, service.mean_s)
+    # Decodes on token machines meet the prompts that went there, to the machine with the fewest.
+    met = met_share(batch, batch, token_servers)
+    visit_rps = met * rate_rps * sizes.prompt_weight * elsewhere / token_servers
+    _, visit_second_s2 = cell_moments(on_token.service.edges_s, on_token.service.cells_s, visit_rps)
+    stall_s = _stall_s(iteration_s, visit_rps, on_token.service.cells_s)
 
     transfer_s = visible_transfer_s(
         load.prompt_edges_tokens,
@@ -99,7 +123,7 @@ def splitwise_flow(case: Case) -> Flow:
         cluster.kv_transfer,
     )
     zero = jnp.zeros_like(saturation_rps)
-    used = jnp.minimum(offered * (1.0 - elsewhere), 1.0)
+    used = jnp.clip((packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
         wait_mean_s=wait_s,
@@ -107,13 +131,14 @@ def splitwise_flow(case: Case) -> Flow:
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfer_s,
         step_s=iteration_s,
-        step_variance_s2=(more_s - iteration_s) ** 2 + moved * (1.0 - moved) * moved_stall_s**2,
-        stall_mean_s=stall_s + moved * moved_stall_s,
-        stall_variance_s2=visits_rps * (iteration_s + stall_s) * on_token.service.second_s2,
-        token_wait_mean_s=jnp.where(mixes, 0.0, place_s),
-        token_wait_variance_s2=jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
+        step_variance_s2=(more_s - iteration_s) ** 2,
+        stall_mean_s=stall_s,
+        stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
+        token_wait_mean_s=join_s + jnp.where(mixes, 0.0, place_s),
+        token_wait_variance_s2=join_variance_s2
+        + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
-        utilisation=jnp.stack([used, -jnp.expm1(-batch), zero]),
+        utilisation=jnp.stack([used, decoding, zero]),
         prefilling=zero,
     )
 
@@ -133,8 +158,8 @@ def _stall_s(step_s: Scalar, prompts_rps: Scalar, prefill_s: Scalar) -> Scalar:
     """Mean time that prompts arriving at a server add to each of its decode steps [s].
 
     A step of T takes T/(1 − λ·I) where each prompt adds I. A server that is nearly always
-    prefilling still alternates, hence the floor.
+    prefilling still alternates, hence the floor. Prompts by size, [cells].
     """
     interruption_s = jnp.maximum(prefill_s - step_s, 0.0)
-    left = jnp.maximum(1.0 - prompts_rps * interruption_s, 0.05)
+    left = jnp.maximum(1.0 - jnp.sum(prompts_rps * interruption_s), 0.05)
     return step_s * (1.0 / left - 1.0)

@@ -4,56 +4,71 @@ The wait of those who stay is that of the open queue at the load that stays, cut
 the share that goes elsewhere makes both sides agree.
 
 References:
-    As in `multi_server`; the cut-off is that of an M/M/1 queue with finite room (Kleinrock,
-    Queueing Systems I, 1975, section 3.6), taken in time instead of customers.
+    The cut-off is that of an M/M/1 queue with finite room (Kleinrock, Queueing Systems I, 1975,
+    section 3.6), taken in time instead of customers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
-from splitmodel.queueing.multi_server import waiting
+from splitmodel.queueing.shortest_queue import Delays
 from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
 
-_FULLEST = 0.9999
 _ITERATIONS = 8
+_NEAR = 0.5
+"""A backlog that is cut at the limit is less often beyond it than one that is not."""
 
 
 def bounded_wait(
-    service_mean_s: Scalar,
-    service_second_s2: Scalar,
-    offered: Scalar,
-    servers: Scalar,
+    open_queue: Callable[[jax.Array], Delays],
+    least: Scalar,
     limit_s: Scalar,
-    unpooled: float,
+    weight: Scalar,
+    load: Scalar,
 ) -> tuple[Scalar, Scalar, Scalar]:
-    """Share that goes elsewhere [1], and mean [s] and second moment [s²] of the others' wait.
+    """Share of each size that goes elsewhere, and mean [s] and second moment [s²] of others' wait.
 
     Args:
-        service_mean_s: mean service time [s].
-        service_second_s2: its second moment [s²].
-        offered: work offered per server, may exceed 1.
-        servers: n, a positive real number.
-        limit_s: backlog at the shortest queue beyond which a customer goes elsewhere [s].
-        unpooled: as in `multi_server.waiting`.
+        open_queue: delays of the queue without a limit if a given share of the load stays away.
+        least: share of the load that the servers cannot serve at all, in [0, 1).
+        limit_s: backlog at the shortest queue, if there is one, beyond which a customer goes
+            elsewhere, by size [s], [cells].
+        weight: probability of each size, [cells].
+        load: share of each size in the load, [cells].
     """
 
-    def stay(elsewhere: Scalar) -> tuple[Scalar, Scalar]:
-        kept = jnp.minimum(offered * (1.0 - elsewhere), _FULLEST)
-        return waiting(service_mean_s, service_second_s2, kept, 1.0 - kept, servers, unpooled)
+    def leaving(delays: Delays) -> Scalar:
+        # The limit counts the service in progress from its start.
+        return _NEAR * delays.queued * delays.beyond(limit_s - delays.residual_s)
 
     def excess(elsewhere: jax.Array) -> jax.Array:
-        chance, conditional_s = stay(elsewhere)
-        return chance * jnp.exp(-limit_s / conditional_s) - elsewhere
+        return jnp.sum(load * leaving(open_queue(elsewhere))) - elsewhere
 
     # At least what the servers cannot do goes elsewhere, converged or not.
-    least = 1.0 - _FULLEST / jnp.maximum(offered, _FULLEST)
-    elsewhere = bracketed_root(excess, least, jnp.ones_like(offered), _ITERATIONS)
-    chance, conditional_s = stay(elsewhere)
-    reach = limit_s / conditional_s
+    elsewhere = bracketed_root(excess, least, jnp.ones_like(least), _ITERATIONS)
+    delays = open_queue(elsewhere)
+    shares = leaving(delays)
+    # The same for all sizes, if that is what converging lacks.
+    shares = shares + jnp.maximum(elsewhere - jnp.sum(load * shares), 0.0)
+    typical_s = jnp.sum(weight * limit_s)
+    reach = typical_s / delays.mean_s
+    mean_s, second_s2 = delays.moments
+    cut_s = mean_s * _below(reach, 1)
+    cut_variance_s2 = (second_s2 - mean_s**2) * _below(reach, 2)
+    return shares, cut_s, jnp.clip(cut_s**2 + cut_variance_s2, cut_s**2, typical_s * cut_s)
+
+
+def _below(reach: Scalar, order: int) -> Scalar:
+    """Share of an exponential's first or second moment from values below `reach` means."""
     beyond = jnp.exp(-reach)
-    mean_s = chance * conditional_s * (1.0 - beyond * (1.0 + reach))
-    second_s2 = 2.0 * chance * conditional_s**2 * (1.0 - beyond * (1.0 + reach + 0.5 * reach**2))
-    return elsewhere, mean_s, second_s2
+    if order == 1:
+        series, whole = reach**2 / 2.0, 1.0 - beyond * (1.0 + reach)
+    else:
+        series, whole = reach**3 / 6.0, 1.0 - beyond * (1.0 + reach + 0.5 * reach**2)
+    # Digits cancel where the reach is short.
+    return jnp.where(reach < 0.05, series * beyond, whole)

@@ -24,48 +24,25 @@ def waiting_chance(utilisation: Scalar, servers: Scalar) -> Scalar:
     return busy ** (jnp.sqrt(2.0 * (jnp.maximum(servers, 1.0) + 1.0)) - 1.0)
 
 
-def waiting(
-    service_mean_s: Scalar,
-    service_second_s2: Scalar,
-    utilisation: Scalar,
-    slack: Scalar,
-    servers: Scalar,
-    unpooled: float,
-) -> tuple[Scalar, Scalar]:
-    """Chance of waiting [1], and mean wait of those who wait [s], taken as exponential.
-
-    With one central queue the mean wait shrinks as 1/n. Where customers instead join the shortest
-    of n queues, one that waits sits out the residual service of the server that it chose, of which
-    the share `unpooled` remains.
-
-    Args:
-        service_mean_s: mean service time [s].
-        service_second_s2: its second moment [s²].
-        utilisation: ρ in [0, 1).
-        slack: 1 − ρ, carried separately because 1 − ρ loses its digits near saturation.
-        servers: n, a positive real number.
-        unpooled: 0 for a central queue.
-    """
-    servers = jnp.maximum(servers, 1.0)
-    residual_s = 0.5 * service_second_s2 / service_mean_s
-    pooled = 1.0 / (servers * slack)
-    return (
-        waiting_chance(utilisation, servers),
-        residual_s * (pooled + unpooled * (1.0 - 1.0 / servers)),
-    )
-
-
 def wait_moments(
     service_mean_s: Scalar,
     service_second_s2: Scalar,
     utilisation: Scalar,
     slack: Scalar,
     servers: Scalar,
-    unpooled: float,
 ) -> tuple[Scalar, Scalar]:
-    """Mean [s] and second moment [s²] of the wait over all customers; arguments as `waiting`."""
-    chance, conditional_s = waiting(
-        service_mean_s, service_second_s2, utilisation, slack, servers, unpooled
-    )
-    mean_s = chance * conditional_s
+    """Mean [s] and second moment [s²] of the wait over all customers of one central queue.
+
+    The wait of those who wait is taken as exponential.
+
+    Args:
+        service_mean_s: mean service time [s].
+        service_second_s2: its second moment [s²].
+        utilisation: ρ in [0, 1).
+        slack: 1 − ρ, carried separately because 1 − ρ loses its digits near saturation.
+        servers: n, a positive real number; below one it counts as one.
+    """
+    servers = jnp.maximum(servers, 1.0)
+    conditional_s = 0.5 * service_second_s2 / service_mean_s / (servers * slack)
+    mean_s = waiting_chance(utilisation, servers) * conditional_s
     return mean_s, 2.0 * mean_s * conditional_s

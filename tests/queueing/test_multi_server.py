@@ -1,13 +1,11 @@
 """Waits against the M/G/1 queue, where they are exact, and against Erlang C."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.multi_server import wait_moments, waiting, waiting_chance
+from splitmodel.queueing.multi_server import wait_moments, waiting_chance
 
 pytestmark = pytest.mark.numerics
 
@@ -23,11 +21,11 @@ def erlang_c(servers, utilisation):
     return blocked / (1.0 - utilisation * (1.0 - blocked))
 
 
-@partial(jax.jit, static_argnames="unpooled")
-def moments(second_s2, utilisation, slack, servers, unpooled=0.0):
+@jax.jit
+def moments(second_s2, utilisation, slack, servers):
     """Mean and second moment of the wait for a mean service time of MEAN_S."""
     mean_s = jnp.asarray(MEAN_S)
-    return wait_moments(mean_s, second_s2, utilisation, slack, servers, unpooled)
+    return wait_moments(mean_s, second_s2, utilisation, slack, servers)
 
 
 @pytest.mark.parametrize("squared_cv", [0.0, 0.25, 1.0, 4.0])
@@ -35,9 +33,8 @@ def test_one_server_is_pollaczek_khinchine(squared_cv):
     second_s2 = MEAN_S**2 * (1.0 + squared_cv)
     rate_rps = UTILISATIONS / MEAN_S
     exact_s = rate_rps * second_s2 / (2.0 * (1.0 - UTILISATIONS))
-    for unpooled in (0.0, 0.5):
-        mean_s, _ = moments(second_s2, UTILISATIONS, 1.0 - UTILISATIONS, 1.0, unpooled)
-        np.testing.assert_allclose(mean_s, exact_s, rtol=1e-5)
+    mean_s, _ = moments(second_s2, UTILISATIONS, 1.0 - UTILISATIONS, 1.0)
+    np.testing.assert_allclose(mean_s, exact_s, rtol=1e-5)
 
 
 def test_second_moment_of_one_exponential_server():
@@ -77,16 +74,6 @@ def test_servers_are_a_real_number():
 def test_slack_keeps_its_digits_near_saturation():
     mean_s, _ = moments(2.0 * MEAN_S**2, 1.0 - 1e-9, 1e-9, 1.0)
     assert float(mean_s) == pytest.approx(MEAN_S * 1e9, rel=1e-5)
-
-
-def test_at_the_shortest_of_many_queues_a_share_of_the_residual_remains():
-    given = (jnp.asarray(MEAN_S), jnp.asarray(10.0), jnp.asarray(0.9), jnp.asarray(0.1))
-    central_chance, central_s = waiting(*given, jnp.asarray(40.0), 0.0)
-    chance, conditional_s = waiting(*given, jnp.asarray(40.0), 0.5)
-    assert float(chance) == float(central_chance)
-    residual_s = 10.0 / (2.0 * MEAN_S)
-    added_s = 0.5 * residual_s * (1.0 - 1.0 / 40.0)
-    assert float(conditional_s - central_s) == pytest.approx(added_s, rel=1e-5)
 
 
 def test_an_idle_queue_has_finite_gradients():

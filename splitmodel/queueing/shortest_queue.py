@@ -1,0 +1,188 @@
+"""Delay at the shortest of n queues whose customers are served in batches.
+
+A customer joins the queue with the least work in it, whatever is left of what its server does at
+the moment. What waits there when that ends is served as one batch, as far as it fits, and a batch
+takes less time than its customers one after the other.
+
+Three known results are joined. The chance to find all servers busy has the odds of Erlang's loss
+formula, times the mean number of customers that come for each one that finds exactly n others:
+1/(1 − q), where q = ρ gives Erlang C. The delay of whom finds all servers busy begins with the rest
+of the shortest batch in service, the least of n lengths that an inspector meets; with one server
+that is the residual life of Pollaczek and Khinchine. It ends with a backlog of ρ/(1 − ρ) residual
+lives over n servers. In both, ρ moves from the load of customers served alone to that of full
+batches as waiting becomes common. How fast it moves, and how n enters where customers do not share
+one queue, are the fitted constants below.
+
+References:
+    Janssen, van Leeuwaarden and Zwart, Advances in Applied Probability 40, 122–143 (2008), for
+    Erlang's formulas in a real number of servers; Kleinrock, Queueing Systems I (1975), section
+    5.7 (Pollaczek–Khinchine) and 5.2 (residual life).
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.special import erfc
+
+from splitmodel.units import Scalar
+
+# Fitted to simulations of single prompt pools; python -m splitmodel_calibration.queues repeats it.
+_UNSHARED = 0.194
+"""n^this is the exponent of ρ in q: of many queues some server is idle more often."""
+_FILLED = 1.20
+"""Exponent that takes the chance to wait to the share of full batches."""
+_FILLED_LEAST, _FILLED_DELAY = 0.33, 1.26
+"""The same for the delay, and what it cannot fall below."""
+_POOLED = 0.88
+"""The backlog is shared by n^this servers."""
+_QUEUED = 0.05
+"""Servers that have a queue leave fewer of which the shortest is chosen."""
+_EVEN, _EVEN_BATCHES = 0.09, 0.70
+"""Shorter queues are longer everywhere together: the more servers, and the more batches take away,
+the less delays vary."""
+
+_STEEP = 9.0
+"""Distance in deviations beyond which chances are as good as zero or one."""
+_LEAST = 1e-9
+
+
+class Lengths(eqx.Module):
+    """Service times of customers served alone; leaves scalar unless said otherwise."""
+
+    mean_s: Scalar
+    second_s2: Scalar
+    edges_s: Scalar
+    """Service time at the edges of size cells, ascending [s], [cells+1]."""
+    longer: Scalar
+    """Share of the time in service that belongs to customers beyond each edge, [cells+1]."""
+
+
+class Delays(eqx.Module):
+    """Delay beyond a service alone, over customers."""
+
+    chance: Scalar
+    """Probability of any."""
+    mean_s: Scalar
+    """Mean of those who have one [s]."""
+    variation: Scalar
+    """Their squared coefficient of variation."""
+    residual_s: Scalar
+    """Of that, mean rest of the service in progress [s]."""
+
+    @property
+    def queued(self) -> Scalar:
+        """Probability that others wait at the shortest queue."""
+        return self.chance * (1.0 - self.residual_s / self.mean_s)
+
+    @property
+    def moments(self) -> tuple[Scalar, Scalar]:
+        """Mean [s] and second moment [s²] over all customers."""
+        mean_s = self.chance * self.mean_s
+        return mean_s, mean_s * self.mean_s * (1.0 + self.variation)
+
+    def beyond(self, time_s: Scalar) -> Scalar:
+        """P(delay > time) of those who have one: a constant and an exponential delay.
+
+        References:
+            Tijms, A First Course in Stochastic Models (2003), appendix B.
+        """
+        scale_s = self.mean_s * jnp.sqrt(jnp.clip(self.variation, 0.05, 1.0))
+        return jnp.exp(-jnp.maximum(time_s - (self.mean_s - scale_s), 0.0) / scale_s)
+
+
+def lengths(mean_s: Scalar, second_s2: Scalar, edges_s: Scalar, weight: Scalar) -> Lengths:
+    """Lengths of service in cells of sizes.
+
+    Args:
+        mean_s: mean service time [s].
+        second_s2: its second moment [s²].
+        edges_s: service time at the cells' edges [s], [cells+1].
+        weight: probability of each cell, [cells].
+    """
+    inside = weight * 0.5 * (edges_s[:-1] + edges_s[1:])
+    below = jnp.cumsum(inside) / jnp.maximum(jnp.sum(inside), 1e-20)
+    longer = jnp.concatenate([jnp.ones_like(below[:1]), 1.0 - below])
+    return Lengths(mean_s, second_s2, edges_s, jnp.clip(longer, 0.0, 1.0))
+
+
+def shortest_residual(service: Lengths, servers: Scalar) -> tuple[Scalar, Scalar]:
+    """Mean [s] and squared coefficient of variation of the rest of the shortest service.
+
+    All of n servers are met at a random moment, when the length of each is that of the inspection
+    paradox; the rest is even over the least of them.
+
+    Args:
+        service: lengths of service.
+        servers: n, a positive real number.
+    """
+    edges, longer = service.edges_s, service.longer
+    fall = longer[:-1] - longer[1:]
+    powers = jnp.exp((servers + 1.0) * jnp.log(jnp.maximum(longer, 1e-30)))
+    # Mean of longer^n over a cell inside which `longer` falls linearly.
+    within = jnp.where(
+        fall > 1e-6,
+        (powers[:-1] - powers[1:]) / ((servers + 1.0) * jnp.where(fall > 1e-6, fall, 1.0)),
+        powers[:-1] / jnp.maximum(longer[:-1], 1e-30),
+    )
+    areas = within * (edges[1:] - edges[:-1])
+    least_s = edges[0] + jnp.sum(areas)
+    least_second_s2 = edges[0] ** 2 + jnp.sum(areas * (edges[1:] + edges[:-1]))
+    return 0.5 * least_s, 4.0 / 3.0 * least_second_s2 / least_s**2 - 1.0
+
+
+def shortest_queue(
+    service: Lengths, alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar
+) -> Delays:
+    """Delays of customers that join the shortest of n queues with service in batches.
+
+    Args:
+        service: lengths of service alone.
+        alone: load per server if every customer were served alone, may exceed 1.
+        packed: load per server if all batches were full, at most `alone` and below 1.
+        slack: 1 − packed, carried separately because it loses its digits near saturation.
+        servers: n, a real number; below one it counts as one.
+    """
+    servers = jnp.maximum(servers, 1.0)
+    alone, packed = jnp.maximum(alone, _LEAST), jnp.maximum(packed, _LEAST)
+    log_alone = jnp.log(alone)
+    log_packed = jnp.where(packed > 0.5, jnp.log1p(-slack), jnp.log(packed))
+    odds = _loss_odds(alone, log_alone, servers)
+    waits = odds / (odds + slack)
+
+    def load(filled: Scalar) -> Scalar:
+        return (1.0 - filled) * log_alone + filled * log_packed
+
+    decay = servers**_UNSHARED * load(waits**_FILLED)
+    chance = odds / (odds + _rest(decay))
+    at_best_s, at_best_variation = shortest_residual(service, servers)
+    busy = load(_FILLED_LEAST + (1.0 - _FILLED_LEAST) * waits**_FILLED_DELAY)
+    backlog = jnp.exp(jnp.minimum(busy, 0.0)) / _rest(busy) / servers**_POOLED
+    queued = _QUEUED * (1.0 - 1.0 / servers) ** 2 * jnp.exp(jnp.minimum(busy, 0.0))
+    mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * (backlog + queued)
+    first = at_best_s / mean_s
+    even = (_EVEN + _EVEN_BATCHES * (1.0 - packed / alone)) * jnp.log(servers)
+    variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)
+    return Delays(chance, mean_s, variation, at_best_s)
+
+
+def _rest(log_load: Scalar) -> Scalar:
+    """1 − load, at least what float32 can tell from zero."""
+    return jnp.maximum(-jnp.expm1(jnp.minimum(log_load, 0.0)), 1e-5)
+
+
+def _loss_odds(load: Scalar, log_load: Scalar, servers: Scalar) -> Scalar:
+    """Odds that all of n servers are busy where whom they cannot serve at once is lost.
+
+    References:
+        Janssen, van Leeuwaarden and Zwart (2008), theorem 3.
+    """
+    off = load - 1.0
+    # Where load is near one, digits of load − 1 − log(load) cancel.
+    excess = jnp.where(jnp.abs(off) < 0.02, off**2 * (0.5 - off / 3.0), off - log_load)
+    deviations = jnp.sqrt(jnp.maximum(2.0 * servers * excess, 1e-12))
+    deviations = jnp.minimum(deviations, _STEEP)
+    signed = jnp.where(off < 0.0, deviations, -deviations)
+    mills = jnp.sqrt(jnp.pi / 2.0) * erfc(-signed / jnp.sqrt(2.0)) * jnp.exp(0.5 * signed**2)
+    lost = jnp.sqrt(servers) * mills + 2.0 / 3.0
+    return 1.0 / jnp.maximum(lost - 1.0, 1e-3)
