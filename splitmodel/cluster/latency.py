@@ -21,14 +21,17 @@ import numpy as np
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
 from splitmodel.iteration.instance import Instance
-from splitmodel.queueing.delay import delay_from_moments
-from splitmodel.queueing.percentile import Requests
+from splitmodel.queueing.delay import Delay, delay_from_moments
+from splitmodel.queueing.percentile import Requests, percentiles_and_tails
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
-GROUP_ENDS = (0, 2, 5, 8, 11, 14, 16)
-"""Prompt cells are joined to groups between these where the output size matters too."""
+GROUP_ENDS = (0, 5, 9, 11, 16)
+"""Prompt cells are joined to groups between these where the output size matters too: together
+with exact means and variances, as near to the requests of either trace as six even groups."""
+_LEAST_REFERENCE = 0.05
+"""Least reference at a cell's end, as a share of that in its middle."""
 
 BY_PROMPT = ("ttft_s", "ttft_slowdown")
 """Metrics that depend on the prompt size alone."""
@@ -48,15 +51,15 @@ class Latencies(eqx.Module):
         self, values: dict[str, Scalar]
     ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Each metric at P50, P90 and P99, shape [3], and the share of requests beyond a value."""
-        return self._each(Requests.percentiles_and_tail, values)
+        return self._each(percentiles_and_tails, values)
 
     def tails(self, values: dict[str, Scalar]) -> dict[str, jax.Array]:
         """Share of requests beyond each of several values, by metric; all of one shape [values]."""
-        return self._each(Requests.tails, values)
+        return self._each(jax.vmap(Requests.tails), values)
 
     def _each(self, function: Callable[[Requests, Scalar], Any], values: dict[str, Scalar]) -> Any:
         solved = [
-            jax.vmap(function)(requests, jnp.stack([values[name] for name in names]))
+            function(requests, jnp.stack([values[name] for name in names]))
             for requests, names in ((self.by_prompt, BY_PROMPT), (self.by_size, BY_SIZE))
         ]
         leaves = jax.tree.map(lambda *each: jnp.concatenate(each), *solved)
@@ -71,64 +74,77 @@ class _Span(eqx.Module):
     low: Scalar
     high: Scalar
 
-    @property
-    def middle(self) -> Scalar:
-        return 0.5 * (self.low + self.high)
 
-    @property
-    def width(self) -> Scalar:
-        return self.high - self.low
+def _between(edges: Scalar) -> _Span:
+    return _Span(edges[..., :-1], edges[..., 1:])
 
 
-def _cells(edges: Scalar) -> _Span:
-    return _Span(edges[:-1], edges[1:])
+def _around(middle: Scalar, half: Scalar) -> _Span:
+    return _Span(middle - half, middle + half)
 
 
-class _Groups(eqx.Module):
-    """Prompts of a group among the requests of each output cell."""
+class _Sizes(eqx.Module):
+    """Cells of requests: a group of prompt cells with one output cell, [groups, outputs]."""
 
     weight: Scalar
-    """Probability of each group and output cell, [groups, outputs]."""
+    """Probability of each cell."""
     shares: Scalar
     """Of that, what each prompt cell has, [groups, outputs, prompts]."""
     places: Scalar
     """Where the mean of each prompt cell lies between its edges, in [0, 1], [prompts]."""
+    steps: Scalar
+    """Decode steps, mean over each output cell, [1, outputs]."""
+    steps_span: _Span
+    """Least and most of them, [1, outputs]."""
 
-    def span(self, edges: Scalar) -> _Span:
-        """An even spread with mean and variance of a value that is given at the cells' edges."""
-        cells = _cells(edges)
-        value = cells.low + self.places * cells.width
-        mean = self.shares @ value
-        variance = self.shares @ (value**2 + cells.width**2 / 12.0) - mean**2
-        half = jnp.sqrt(jnp.maximum(3.0 * variance, 1e-20))
-        # A few long prompts far from the others must not make the low end negative.
-        lowest = edges[np.array(GROUP_ENDS[:-1])][:, None]
-        half = jnp.minimum(half, jnp.maximum(mean - lowest, 0.0))
-        return _Span(mean - half, mean + half)
+    @property
+    def steps_variance(self) -> Scalar:
+        """Variance inside each output cell, [1, outputs]."""
+        return (self.steps_span.high - self.steps_span.low) ** 2 / 12.0
+
+    def by_prompt(self, edges: Scalar) -> _ByPrompt:
+        """A value that is given at the edges of the prompt cells."""
+        width = edges[1:] - edges[:-1]
+        least = edges[np.array(GROUP_ENDS[:-1])]
+        return _ByPrompt(edges[:-1] + self.places * width, width, least[:, None])
+
+    def mean(self, value: _ByPrompt) -> Scalar:
+        """Mean over the requests of each cell, [groups, outputs]."""
+        return self.shares @ value.middle
+
+    def variance(self, value: _ByPrompt) -> Scalar:
+        """Variance over them, [groups, outputs]."""
+        square = self.shares @ (value.middle**2 + value.width**2 / 12.0)
+        return jnp.maximum(square - self.mean(value) ** 2, 0.0)
 
 
-def _groups(load: Workload) -> _Groups:
+class _ByPrompt(eqx.Module):
+    """A value that depends on the prompt."""
+
+    middle: Scalar
+    """Mean over each prompt cell, [prompts]."""
+    width: Scalar
+    """Its range in each, [prompts]."""
+    least: Scalar
+    """Value of the smallest prompt in each group, [groups, 1]."""
+
+
+def _sizes(load: Workload) -> _Sizes:
     ends = np.array(GROUP_ENDS)
     cell = np.arange(ends[-1])
     member = jnp.asarray((ends[:-1, None] <= cell) & (cell < ends[1:, None]), dtype=float)
     # Where no request is, any will do.
     likely = load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
-    joint = member[:, None, :] * likely.T[None]
-    cells = _cells(load.prompt_edges_tokens)
-    places = (load.prompt_tokens - cells.low) / jnp.maximum(cells.width, 1e-6)
-    return _Groups(
+    shares = member[:, None, :] * likely.T[None]
+    edges = _between(load.prompt_edges_tokens)
+    places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
+    return _Sizes(
         weight=member @ load.weight,
-        shares=joint / jnp.sum(joint, axis=-1, keepdims=True),
+        shares=shares / jnp.sum(shares, axis=-1, keepdims=True),
         places=jnp.clip(places, 0.0, 1.0),
+        steps=load.output_tokens[None, :] - 1.0,
+        steps_span=_between(load.output_edges_tokens[None, :] - 1.0),
     )
-
-
-def _join(prompt: _Span, output: _Span) -> _Span:
-    """Sum of a prompt part and an independent output part: as wide as both together."""
-    middle = prompt.middle + output.middle
-    square = prompt.width**2 + output.width**2
-    half = 0.5 * jnp.sqrt(jnp.maximum(square, 1e-20))
-    return _Span(middle - half, middle + half)
 
 
 def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
@@ -146,67 +162,113 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
-    load, sizes = case.load, case.sizes
-    groups = _groups(load)
-    weight = groups.weight
-    steps = _cells(load.output_edges_tokens - 1.0)
-    steps = _Span(steps.low[None, :], steps.high[None, :])
-    tokens = _cells(load.output_edges_tokens)
-    divisor = (
-        tokens if case.semantics.tbt_over_all_tokens else _Span(tokens.low - 1.0, tokens.high - 1.0)
-    )
-    divisor = _Span(
-        jnp.maximum(divisor.low, 1.0)[None, :] + jnp.zeros_like(weight),
-        jnp.maximum(divisor.high, 1.0)[None, :] + jnp.zeros_like(weight),
-    )
-    transfer = groups.span(flow.transfer_edges_s)
-    begun = groups.span(flow.prefill_edges_s + flow.transfer_edges_s)
-    reference_prefill, reference_step = (groups.span(edges) for edges in reference_s)
-
     wait = delay_from_moments(flow.wait_mean_s, flow.wait_variance_s2)
-    mean_steps = steps.middle
-    stall_s = flow.token_wait_mean_s + mean_steps * flow.stall_mean_s
-    stall_variance_s2 = (
-        flow.token_wait_variance_s2
-        + mean_steps * flow.stall_variance_s2
-        + mean_steps**2 * flow.step_variance_s2
-    )
-    stall = delay_from_moments(stall_s, stall_variance_s2)
-    both = delay_from_moments(flow.wait_mean_s + stall_s, flow.wait_variance_s2 + stall_variance_s2)
-
-    ttft = _cells(flow.prefill_edges_s)
-    decode = _Span(steps.low * flow.step_s, steps.high * flow.step_s)
-    second = _join(transfer, _Span(decode.middle, decode.middle))
-    # Numerator and divisor of TBT both grow with the output, hence at the same end of a cell.
-    tbt = _Span(second.low - decode.middle + decode.low, second.high - decode.middle + decode.high)
-    e2e = _join(begun, decode)
-    # A request with one output token has no TBT; where all are such, transfer alone stands there.
-    several = jnp.where(steps.high > 0.0, weight, 0.0)
-    share = jnp.sum(several)
-    has_steps = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), weight)
-
-    step_ref = reference_step.middle
-    reference_e2e = _join(reference_prefill, _Span(steps.low * step_ref, steps.high * step_ref))
-    by_size = (
-        _requests(tbt, divisor, stall, has_steps),
-        _requests(e2e, _ones(e2e), both, weight),
-        _requests(tbt, _Span(divisor.low * step_ref, divisor.high * step_ref), stall, has_steps),
-        _requests(e2e, reference_e2e, both, weight),
-    )
+    ttft = _between(flow.prefill_edges_s)
+    weight = case.sizes.prompt_weight
     by_prompt = (
-        _requests(ttft, _ones(ttft), wait, sizes.prompt_weight),
-        _requests(ttft, _cells(reference_s[0]), wait, sizes.prompt_weight),
+        _requests(ttft, None, wait, weight),
+        _requests(ttft, _between(reference_s[0]), wait, weight),
     )
-    return Latencies(_stacked(by_prompt), _stacked(by_size))
+    sizes = _sizes(case.load)
+    tbt, tbt_slowdown = _tbt(case, flow, reference_s[1], sizes)
+    e2e, e2e_slowdown = _e2e(flow, reference_s, sizes)
+    return Latencies(_stacked(by_prompt), _stacked((tbt, e2e, tbt_slowdown, e2e_slowdown)))
+
+
+def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
+    """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
+    return (
+        flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
+        flow.token_wait_variance_s2
+        + sizes.steps * flow.stall_variance_s2
+        + (sizes.steps**2 + sizes.steps_variance) * flow.step_variance_s2,
+    )
+
+
+def _tbt(
+    case: Case, flow: Flow, reference_step_s: Scalar, sizes: _Sizes
+) -> tuple[Requests, Requests]:
+    """TBT in seconds and as a slowdown.
+
+    Time and divisor both grow with the output, hence lie at the same end of a cell.
+    """
+    steps = sizes.steps_span
+    transfer = sizes.by_prompt(flow.transfer_edges_s)
+    mean_s, half_s = sizes.mean(transfer), _half(sizes.variance(transfer))
+    half_s = jnp.minimum(half_s, jnp.maximum(mean_s - transfer.least, 0.0))
+    time = _Span(
+        mean_s - half_s + steps.low * flow.step_s, mean_s + half_s + steps.high * flow.step_s
+    )
+    counted = 1.0 if case.semantics.tbt_over_all_tokens else 0.0
+    divisor = _Span(*(jnp.maximum(end + counted, 1.0) for end in (steps.low, steps.high)))
+    # A request with one output token has no TBT; where all are such, transfer alone stands there.
+    several = jnp.where(steps.high > 0.0, sizes.weight, 0.0)
+    share = jnp.sum(several)
+    weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), sizes.weight)
+    step_s = sizes.mean(sizes.by_prompt(reference_step_s))
+    alone = _Span(divisor.low * step_s, divisor.high * step_s)
+    delay = delay_from_moments(*_stall(flow, sizes))
+    return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
+
+
+def _e2e(
+    flow: Flow, reference_s: tuple[Scalar, Scalar], sizes: _Sizes
+) -> tuple[Requests, Requests]:
+    """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
+
+    Of the reference, it keeps the mean and the part that goes along with the time.
+    """
+    begun = sizes.by_prompt(flow.prefill_edges_s + flow.transfer_edges_s)
+    # Of two requests in a cell, the longer one is stalled for longer.
+    pace_s = flow.step_s + flow.stall_mean_s
+    mean_s = sizes.mean(begun) + sizes.steps * flow.step_s
+    variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
+    least_s = begun.least + sizes.steps_span.low * flow.step_s
+    # A few long requests far from the others must not make the low end less than the least.
+    half_s = jnp.minimum(_half(variance_s2), jnp.maximum(mean_s - least_s, 0.0))
+    time = _around(mean_s, half_s)
+
+    prefill, step = (sizes.by_prompt(edges) for edges in reference_s)
+    step_s = sizes.mean(step)
+    # The reference at an output cell's mean steps, [outputs, prompts].
+    alone_s = prefill.middle[None, :] + sizes.steps[0][:, None] * step.middle[None, :]
+    width_s = prefill.width[None, :] + sizes.steps[0][:, None] * step.width[None, :]
+    middle = jnp.sum(sizes.shares * alone_s[None], axis=-1)
+    away_s = alone_s[None] - middle[..., None]
+    covariance_s2 = (
+        (sizes.shares * away_s) @ begun.middle
+        + (sizes.shares * width_s[None] / 12.0) @ begun.width
+        + pace_s * step_s * sizes.steps_variance
+    )
+    most = (1.0 - _LEAST_REFERENCE) * middle
+    reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2, 1e-20)
+    alone = _around(middle, jnp.clip(reference_half, -most, most))
+
+    stall_s, stall_variance_s2 = _stall(flow, sizes)
+    delay = delay_from_moments(
+        flow.wait_mean_s + stall_s, flow.wait_variance_s2 + stall_variance_s2
+    )
+    return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
+
+
+def _half(variance: Scalar) -> Scalar:
+    """Half the width of an even spread with this variance."""
+    return jnp.sqrt(jnp.maximum(3.0 * variance, 1e-20))
+
+
+def _requests(fixed: _Span, reference: _Span | None, delay: Delay, weight: Scalar) -> Requests:
+    """A metric: the time over a reference, or in seconds where that is None."""
+    ones = jnp.ones_like(weight)
+    reference = _Span(ones, ones) if reference is None else reference
+    return Requests(
+        fixed.low * ones,
+        fixed.high * ones,
+        reference.low * ones,
+        reference.high * ones,
+        delay,
+        weight,
+    )
 
 
 def _stacked(metrics: tuple[Requests, ...]) -> Requests:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *metrics)
-
-
-def _ones(span: _Span) -> _Span:
-    return _Span(jnp.ones_like(span.low), jnp.ones_like(span.high))
-
-
-def _requests(fixed: _Span, reference: _Span, delay, weight: Scalar) -> Requests:
-    return Requests(fixed.low, fixed.high, reference.low, reference.high, delay, weight)

@@ -1,12 +1,11 @@
-"""Where tabulated tails fall to one, by inverse cubic interpolation of their logarithms.
+"""Where tails fall to one, by inverse cubic interpolation of their logarithms.
 
-For several tails that are costly to evaluate and close enough to share a table, from which the
-evaluations go on between the two points around each crossing.
+For tails that are costly to evaluate: a crossing is approached from both sides, out of two points
+on each. Several functions are narrowed down at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,80 +19,79 @@ _FLOOR = 1e-3
 """Lower values count as this, lest the far side of a steep step outweigh the near one."""
 
 
-class Bracket(NamedTuple):
-    """Two points on each side of a crossing, ascending, and the values there, descending."""
+class Spot(NamedTuple):
+    """A point, and there the logarithm of a falling function; arrays of one shape."""
 
-    points: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
-    values: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+    point: jax.Array
+    log: jax.Array
+
+
+def spot(point: jax.Array, value: jax.Array) -> Spot:
+    """Spot of a function that has this value at this point."""
+    return Spot(point, jnp.log(jnp.maximum(value, _FLOOR)))
+
+
+class Bracket(NamedTuple):
+    """Two spots on each side of a crossing of one, ascending; at first one of them twice."""
+
+    before: Spot
+    left: Spot
+    right: Spot
+    after: Spot
 
     @property
     def crossing(self) -> jax.Array:
-        """Where a monotone cubic through the inner points is at one.
+        """Where a monotone cubic through the inner spots is at one.
 
         References:
             Fritsch and Butland, SIAM Journal on Scientific and Statistical Computing 5, 300–304
             (1984), for the slopes; here the point is interpolated as a function of the logarithm.
         """
-        _, left, right, _ = self.points
-        logs = [jnp.log(jnp.maximum(value, _FLOOR)) for value in self.values]
-        falls = [high - low for high, low in pairwise(logs)]
-        gaps = [high - low for low, high in pairwise(self.points)]
-        share = jnp.clip(_quotient(logs[1], falls[1]), 0.0, 1.0)
+        left, right = self.left.point, self.right.point
+        falls = [high.log - low.log for high, low in pairwise(self)]
+        gaps = [high.point - low.point for low, high in pairwise(self)]
+        share = jnp.clip(_quotient(self.left.log, falls[1]), 0.0, 1.0)
         rest = 1.0 - share
         growths = [falls[1] * _mean_slope(gaps[k : k + 2], falls[k : k + 2]) for k in (0, 1)]
         crossing = rest**2 * ((1.0 + 2.0 * share) * left + share * growths[0])
         crossing += share**2 * ((1.0 + 2.0 * rest) * right - rest * growths[1])
         return jnp.clip(crossing, left, right)
 
-    def narrowed(self, function: Callable[[jax.Array], jax.Array]) -> Bracket:
-        """The bracket with one more evaluation inside."""
-        (p0, p1, p2, p3), (v0, v1, v2, v3) = self
-        margin = _INSIDE * (p2 - p1)
-        x = jnp.clip(self.crossing, p1 + margin, p2 - margin)
-        value = function(x)
-        # The comparison is of the value as it is: of its logarithm, evaluated and rounded anew for
-        # each use, the sign might differ between two of them.
-        return jax.tree.map(
-            lambda above, below: jnp.where(value > 1.0, above, below),
-            Bracket((p1, x, p2, p3), (v1, value, v2, v3)),
-            Bracket((p0, p1, x, p2), (v0, v1, value, v2)),
+    @property
+    def inside(self) -> jax.Array:
+        """Where to look next."""
+        left, right = self.left.point, self.right.point
+        margin = _INSIDE * (right - left)
+        return jnp.clip(self.crossing, left + margin, right - margin)
+
+    def narrowed(self, new: Spot) -> Bracket:
+        """The bracket with one more spot, wherever that lies."""
+        above, below = new.log > 0.0, new.log <= 0.0
+        nearest_above = above & (new.point > self.left.point)
+        nearest_below = below & (new.point < self.right.point)
+        return Bracket(
+            _chosen(
+                nearest_above,
+                self.left,
+                _chosen(above & (new.point > self.before.point), new, self.before),
+            ),
+            _chosen(nearest_above, new, self.left),
+            _chosen(nearest_below, new, self.right),
+            _chosen(
+                nearest_below,
+                self.right,
+                _chosen(below & (new.point < self.after.point), new, self.after),
+            ),
         )
 
 
-def bracket_in_table(points: jax.Array, values: jax.Array) -> Bracket:
-    """Brackets of the crossings of several functions in one table.
-
-    Args:
-        points: in any order, shape [points].
-        values: descending along the points, at the least of them above one, at the greatest at
-            most one, shape [functions, points].
-
-    Returns:
-        Bracket of arrays of shape [functions].
-    """
-    points = jnp.broadcast_to(points[None, :], values.shape)
-    above = values > 1.0
-    left, right = _greatest(points, above), _least(points, ~above)
-    before, after = points < left[:, None], points > right[:, None]
-    return Bracket(
-        (_greatest(points, before), left, right, _least(points, after)),
-        (
-            _least(values, before),
-            _least(values, above),
-            _greatest(values, ~above),
-            _greatest(values, after),
-        ),
-    )
+def bracket_between(left: Spot, right: Spot) -> Bracket:
+    """Bracket between two spots, at the first of which the function is above one."""
+    return Bracket(left, left, right, right)
 
 
-def _greatest(values: jax.Array, where: jax.Array) -> jax.Array:
-    """Greatest in each row of those marked; where none is, the least of all."""
-    return jnp.max(jnp.where(where, values, jnp.min(values, axis=1, keepdims=True)), axis=1)
-
-
-def _least(values: jax.Array, where: jax.Array) -> jax.Array:
-    """Least in each row of those marked; where none is, the greatest of all."""
-    return -_greatest(-values, where)
+def _chosen(where: jax.Array, one: Spot, other: Spot) -> Spot:
+    return Spot(*(jnp.where(where, *each) for each in zip(one, other, strict=True)))
 
 
 def _mean_slope(gaps: list[jax.Array], falls: list[jax.Array]) -> jax.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.queueing.delay import Delay, mean_tail
-from splitmodel.queueing.interpolation import bracket_in_table
+from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
 from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_root
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
@@ -22,10 +22,10 @@ EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
 """Share of requests that exceed each percentile."""
 _OF_ALL = (-0.3, 0.15, 1.1, 3.0)
 _OF_CERTAIN = (0.0, 1.2, 2.0)
-"""Where the tail is tabulated, in deviations from the mean: of the metric, and of what is certain
-of it, near which the percentiles of an idle cluster lie."""
-_STEPS, _STEPS_OF_FEW, _FEW = 4, 9, 32
-"""From the table to the percentile, and for few cells: their tail has kinks, the sharpest of them
+"""Where the search begins, in deviations from the mean: of the metric, and of what is certain of
+it, near which the percentiles of an idle cluster lie."""
+_STEPS, _STEPS_OF_FEW, _FEW = 4, 9, 16
+"""From there to the percentile, and for few cells: their tail has kinks, the sharpest of them
 at percentiles, and costs little. In float32 this meets the bounds of tests/queueing."""
 _BLUR = 4e-3
 """Least relative width of a cell."""
@@ -47,7 +47,7 @@ class _Cells(eqx.Module):
     chance: Scalar
     weight: Scalar
 
-    def tail(self, value: Scalar) -> Scalar:
+    def tail(self, value: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds the scalar `value`."""
         middle = value * self.reference - self.fixed
         half = jnp.abs(value * self.reference_half - self.fixed_half)
@@ -56,7 +56,10 @@ class _Cells(eqx.Module):
 
 
 class Requests(eqx.Module):
-    """A metric over cells of requests; every leaf but the delay's has the shape of `weight`."""
+    """A metric over cells of requests; every leaf but the delay's has the shape of `weight`.
+
+    For several metrics over cells of one shape, leaves have an axis more, the first.
+    """
 
     fixed_low_s: Scalar
     """Fixed part at the cells' lower ends [s]."""
@@ -73,30 +76,8 @@ class Requests(eqx.Module):
 
     def tails(self, values: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds each of `values`, shape [values]."""
-        return jax.lax.map(self._cells().tail, values)
-
-    def percentiles_and_tail(self, value: Scalar) -> tuple[jax.Array, jax.Array]:
-        """The metric at PERCENTILES, shape [3], and the share of requests that exceed `value`."""
-        exceeded = jnp.asarray(np.array(EXCEEDED), dtype=float)
-        cells, tabled = self._cells(), self._tabled()
-        # In a loop, which has the cells in memory: in one expression with all values, the compiler
-        # would make each cell anew for every value.
-        tails = jax.lax.map(cells.tail, jnp.append(tabled[1:-1], value))
-
-        def relative(values: jax.Array) -> jax.Array:
-            return jax.vmap(cells.tail)(values) / exceeded
-
-        def solve(_: object, start: jax.Array) -> jax.Array:
-            table = jnp.concatenate([jnp.ones(1), tails[:-1], jnp.zeros(1)])
-            bracket = bracket_in_table(tabled, table[None, :] / exceeded[:, None])
-            steps = _STEPS_OF_FEW if self.weight.size <= _FEW else _STEPS
-            if start.dtype == jnp.float64:
-                steps += EXTRA_FOR_FLOAT64
-            narrowed = jax.lax.fori_loop(0, steps, lambda _, last: last.narrowed(relative), bracket)
-            return narrowed.crossing
-
-        start = jnp.ones_like(exceeded)
-        return implicit_root(lambda values: relative(values) - 1.0, start, solve), tails[-1]
+        cells = self._cells()
+        return jax.lax.map(cells.tail, values)
 
     def _cells(self) -> _Cells:
         def flat(leaf: Scalar) -> jax.Array:
@@ -114,8 +95,8 @@ class Requests(eqx.Module):
             weight=flat(self.weight),
         )
 
-    def _tabled(self) -> jax.Array:
-        """Values to start from; everybody exceeds the first one, hardly anyone the last.
+    def _first_tried(self) -> jax.Array:
+        """Values where the search begins; everybody exceeds the first one, hardly anyone the last.
 
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
@@ -145,6 +126,55 @@ class Requests(eqx.Module):
         ]
         values = jnp.maximum(jnp.concatenate(values), least)
         return jax.lax.stop_gradient(jnp.concatenate([least[None], values]))
+
+
+def percentiles_and_tails(metrics: Requests, values: Scalar) -> tuple[jax.Array, jax.Array]:
+    """Percentiles of several metrics, and their tails.
+
+    Args:
+        metrics: with the axis of metrics.
+        values: one for each metric, shape [metrics].
+
+    Returns:
+        The metrics at PERCENTILES, ascending, shape [metrics, 3], and the share of requests that
+        exceed the metric's value, shape [metrics].
+    """
+    cells, tried = jax.vmap(Requests._cells)(metrics), jax.vmap(Requests._first_tried)(metrics)
+    count, levels = values.shape[0], len(EXCEEDED)
+    exceeded = jnp.tile(jnp.asarray(np.array(EXCEEDED), dtype=float), count)
+
+    def relative(points: jax.Array) -> jax.Array:
+        """Tails over `exceeded` at points of shape [metrics · levels]."""
+        tails = jax.vmap(jax.vmap(_Cells.tail, in_axes=(None, 0)))
+        return tails(cells, points.reshape(count, levels)).ravel() / exceeded
+
+    # In vectors over all metrics and levels: of matrices with an axis of three, the compiler makes
+    # no vector instructions, and the search takes longer than the tails.
+    def solve(_: object, least: jax.Array) -> jax.Array:
+        def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
+            """Every level looks at the same point of a metric."""
+            tails = jax.vmap(_Cells.tail)(cells, points)
+            point, tail = (jnp.repeat(each, levels) for each in (points, tails))
+            return bracket.narrowed(spot(point, tail / exceeded)), None
+
+        def step(_: jax.Array, bracket: Bracket) -> Bracket:
+            points = bracket.inside
+            return bracket.narrowed(spot(points, relative(points)))
+
+        steps = _STEPS_OF_FEW if metrics.weight[0].size <= _FEW else _STEPS
+        if least.dtype == jnp.float64:
+            steps += EXTRA_FOR_FLOAT64
+        most = jnp.repeat(tried[:, -1], levels)
+        bracket = bracket_between(spot(least, 1.0 / exceeded), spot(most, jnp.zeros_like(most)))
+        # One after another in a loop, which has the cells in memory: in one expression with several
+        # points, the compiler would make each cell anew for every point.
+        bracket, _ = jax.lax.scan(share, bracket, tried[:, 1:-1].T)
+        return jax.lax.fori_loop(0, steps, step, bracket).crossing
+
+    start = jnp.repeat(tried[:, 0], levels)
+    found = implicit_root(lambda points: relative(points) - 1.0, start, solve)
+    ascending = jax.lax.cummax(found.reshape(count, levels), axis=1)
+    return ascending, jax.vmap(_Cells.tail)(cells, values)
 
 
 def _total(cells: jax.Array) -> jax.Array:

@@ -1,23 +1,29 @@
-"""Crossings out of a table, against closed forms and where functions bend and jump."""
+"""Crossings between spots, against closed forms and where functions bend and jump."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.interpolation import bracket_in_table
+from splitmodel.queueing.interpolation import bracket_between, spot
 
 pytestmark = pytest.mark.numerics
 
-POINTS = (0.0, 9.0, 2.0, 5.0, 12.0)
-"""In no order."""
+POINTS = (0.0, 12.0, 9.0, 2.0, 5.0)
+"""The ends, and others in no order."""
 
 
 def crossings(function, steps):
     """Where several functions fall to one; `function` is elementwise, of shape [functions]."""
-    values = jnp.stack([function(jnp.full(3, point)) for point in POINTS], axis=1)
-    bracket = bracket_in_table(jnp.asarray(POINTS), values)
-    return jax.lax.fori_loop(0, steps, lambda _, last: last.narrowed(function), bracket).crossing
+    first, last, *others = (jnp.full(3, at) for at in POINTS)
+    bracket = bracket_between(spot(first, function(first)), spot(last, function(last)))
+    for point in others:
+        bracket = bracket.narrowed(spot(point, function(point)))
+
+    def step(_, last):
+        return last.narrowed(spot(last.inside, function(last.inside)))
+
+    return jax.lax.fori_loop(0, steps, step, bracket).crossing
 
 
 def test_exponentials_are_exact_without_a_step():
@@ -39,6 +45,6 @@ def test_kinks_and_jumps_are_narrowed_down(fall):
     assert (errors < np.array([[0.5], [0.1], [1e-4]])).all()
 
 
-def test_where_nothing_crosses_the_ends_of_the_table_hold():
+def test_where_nothing_crosses_the_ends_hold():
     found = np.asarray(crossings(lambda x: jnp.asarray([5.0, 0.5, 1.0]), 3))
     assert ((found >= 0.0) & (found <= 12.0)).all()
