@@ -80,16 +80,17 @@ def continuous_flow(case: Case) -> Flow:
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
     queue = shortest_queue(own, rate_rps * own.mean_s, 1.0 - slack, slack, count)
     queue_s, queue_second_s2 = queue.moments
-    wait_s = queue_s + (1.0 - queue.chance) * rest_s
-    wait_second_s2 = queue_second_s2 + (1.0 - queue.chance) * rest_second_s2
     used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=wait_s,
-        wait_variance_s2=wait_second_s2 - wait_s**2,
+        wait_mean_s=queue_s,
+        wait_variance_s2=queue_second_s2 - queue_s**2,
+        wait_by_prompt=jnp.ones_like(load.prompt_tokens),
+        rest_s=2.0 * (1.0 - queue.chance) * rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
+        join_s=zero,
         step_s=decode_s,
         step_variance_s2=(more_s - decode_s) ** 2,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),

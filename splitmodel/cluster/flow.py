@@ -13,23 +13,29 @@ FULLEST = 0.999
 class Flow(eqx.Module):
     """Times of a request's stages, from which every latency percentile is composed.
 
-    TTFT = wait + prefill; from there to the last token it takes
-    transfer + steps · step + stalls, where steps = output tokens − 1.
+    TTFT = wait + rest + prefill; from there to the last token it takes
+    transfer + join + steps · step + stalls, where steps = output tokens − 1.
     """
 
     saturation_rps: Scalar
     """Rate that the cluster can just sustain [requests/s]."""
     wait_mean_s: Scalar
-    """Wait for prefill, mean over requests [s]."""
+    """Wait for prefill behind other prompts, mean over requests [s]."""
     wait_variance_s2: Scalar
+    wait_by_prompt: Scalar
+    """Wait of each prompt cell over that mean, [cells]."""
+    rest_s: Scalar
+    """Prefill begins when a decode iteration ends: the wait for that is even from 0 to this [s]."""
     prefill_edges_s: Scalar
     """Time from start of prefill to the first token, at the prompt cells' edges [s], [cells+1]."""
     transfer_edges_s: Scalar
     """Visible KV-transfer delay at the same edges [s], [cells+1]."""
+    join_s: Scalar
+    """A request joins a decode batch when an iteration ends: likewise even from 0 to this [s]."""
     step_s: Scalar
     """Decode iteration without interruption [s]."""
     step_variance_s2: Scalar
-    """Variance of a request's mean step between requests, as their machines differ [s²]."""
+    """Variance of a step, as the number that decode together changes [s²]."""
     stall_mean_s: Scalar
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar

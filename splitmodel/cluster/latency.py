@@ -10,8 +10,9 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -75,6 +76,29 @@ class _Span(eqx.Module):
     high: Scalar
 
 
+class _States(NamedTuple):
+    """Parts of a normal distribution: each even with the part's mean and variance."""
+
+    weight: np.ndarray
+    middle: np.ndarray
+    half: np.ndarray
+
+
+def _states(below: Sequence[float]) -> _States:
+    """Parts of the standard normal distribution between its quantiles at `below`."""
+    normal = NormalDist()
+    ends = np.array([-np.inf, *map(normal.inv_cdf, below), np.inf])
+    weight = np.diff([0.0, *below, 1.0])
+    density = np.exp(-0.5 * ends**2) / np.sqrt(2.0 * np.pi)
+    middle = -np.diff(density) / weight
+    square = 1.0 - np.diff(np.where(np.isfinite(ends), ends, 0.0) * density) / weight
+    return _States(weight, middle, np.sqrt(3.0 * (square - middle**2)))
+
+
+_STATES = _states((0.5, 0.84, 0.975))
+"""Numbers that decode together, finer where percentiles are."""
+
+
 def _between(edges: Scalar) -> _Span:
     return _Span(edges[..., :-1], edges[..., 1:])
 
@@ -84,7 +108,10 @@ def _around(middle: Scalar, half: Scalar) -> _Span:
 
 
 class _Sizes(eqx.Module):
-    """Cells of requests: a group of prompt cells with one output cell, [groups, outputs]."""
+    """Cells of requests: a group of prompt cells with one output cell, [groups, outputs].
+
+    Groups may be parts of the prompts that each batch state has.
+    """
 
     weight: Scalar
     """Probability of each cell."""
@@ -130,16 +157,36 @@ class _ByPrompt(eqx.Module):
 
 
 def _sizes(load: Workload) -> _Sizes:
+    """Cells by groups of prompts."""
     ends = np.array(GROUP_ENDS)
     cell = np.arange(ends[-1])
     member = jnp.asarray((ends[:-1, None] <= cell) & (cell < ends[1:, None]), dtype=float)
-    # Where no request is, any will do.
-    likely = load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
-    shares = member[:, None, :] * likely.T[None]
+    return _make_sizes(load, member @ load.weight, member[:, None, :] * _likely(load).T[None])
+
+
+def _by_state(load: Workload) -> _Sizes:
+    """Cells by batch states instead of groups: of a larger batch, the longer prompts."""
+    likely = _likely(load).T
+    ends = jnp.cumsum(likely, axis=-1) / jnp.sum(likely, axis=-1, keepdims=True)
+    starts = jnp.concatenate([jnp.zeros_like(ends[:, :1]), ends[:, :-1]], axis=-1)
+    tops = np.cumsum(_STATES.weight)
+    low, high = ((tops - _STATES.weight)[:, None, None], tops[:, None, None])
+    inside = jnp.minimum(ends[None], high) - jnp.maximum(starts[None], low)
+    outputs = jnp.sum(load.weight, axis=0)
+    weight = jnp.asarray(_STATES.weight, dtype=float)[:, None] * outputs[None, :]
+    return _make_sizes(load, weight, jnp.maximum(inside, 1e-9))
+
+
+def _likely(load: Workload) -> Scalar:
+    """Weights, of which those in an output cell without requests are any."""
+    return load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
+
+
+def _make_sizes(load: Workload, weight: Scalar, shares: Scalar) -> _Sizes:
     edges = _between(load.prompt_edges_tokens)
     places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
     return _Sizes(
-        weight=member @ load.weight,
+        weight=weight,
         shares=shares / jnp.sum(shares, axis=-1, keepdims=True),
         places=jnp.clip(places, 0.0, 1.0),
         steps=load.output_tokens[None, :] - 1.0,
@@ -162,8 +209,9 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
-    wait = delay_from_moments(flow.wait_mean_s, flow.wait_variance_s2)
-    ttft = _between(flow.prefill_edges_s)
+    share = flow.wait_by_prompt
+    wait = delay_from_moments(flow.wait_mean_s * share, flow.wait_variance_s2 * share**2)
+    ttft = _widened(_between(flow.prefill_edges_s), flow.rest_s)
     weight = case.sizes.prompt_weight
     by_prompt = (
         _requests(ttft, None, wait, weight),
@@ -171,7 +219,7 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     )
     sizes = _sizes(case.load)
     tbt, tbt_slowdown = _tbt(case, flow, reference_s[1], sizes)
-    e2e, e2e_slowdown = _e2e(flow, reference_s, sizes)
+    e2e, e2e_slowdown = _e2e(case, flow, reference_s, sizes)
     return Latencies(_stacked(by_prompt), _stacked((tbt, e2e, tbt_slowdown, e2e_slowdown)))
 
 
@@ -179,40 +227,63 @@ def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
     return (
         flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
-        flow.token_wait_variance_s2
-        + sizes.steps * flow.stall_variance_s2
-        + (sizes.steps**2 + sizes.steps_variance) * flow.step_variance_s2,
+        flow.token_wait_variance_s2 + sizes.steps * flow.stall_variance_s2,
     )
+
+
+def _deviation_s(case: Case, flow: Flow, sizes: _Sizes) -> Scalar:
+    """Standard deviation of a request's mean step [s], [1, outputs].
+
+    The number that decode together forgets what it was as those that were there leave; a long
+    request sees its mean.
+    """
+    stays = sizes.steps / jnp.maximum(case.sizes.residual_steps, 1e-3)
+    # Variance of the mean over a time of a number whose correlation decays exponentially.
+    series = 1.0 - stays / 3.0 + stays**2 / 12.0
+    lasting = jnp.maximum(stays, 0.05)
+    kept = jnp.where(stays > 0.05, 2.0 * (lasting + jnp.expm1(-lasting)) / lasting**2, series)
+    return jnp.sqrt(flow.step_variance_s2 * kept + 1e-20)
 
 
 def _tbt(
     case: Case, flow: Flow, reference_step_s: Scalar, sizes: _Sizes
 ) -> tuple[Requests, Requests]:
-    """TBT in seconds and as a slowdown.
+    """TBT in seconds and as a slowdown, in cells of batch states and outputs.
 
-    Time and divisor both grow with the output, hence lie at the same end of a cell.
+    Time and divisor both grow with the output, hence lie at the same end of a cell. The prompt
+    plays no role but through the transfer, of which each cell has the mean and the variance.
     """
     steps = sizes.steps_span
-    transfer = sizes.by_prompt(flow.transfer_edges_s)
-    mean_s, half_s = sizes.mean(transfer), _half(sizes.variance(transfer))
-    half_s = jnp.minimum(half_s, jnp.maximum(mean_s - transfer.least, 0.0))
+    states = _by_state(case.load)
+    transfer = states.by_prompt(flow.transfer_edges_s)
+    transfer_s = states.mean(transfer)
+    mean_s = jnp.sum(_STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
+    deviation_s = sizes.steps * _deviation_s(case, flow, sizes)
+    # Either the batch or the transfer matters, so that few states serve both.
+    squares = (_STATES.middle[:, None] * deviation_s) ** 2 + (transfer_s - mean_s) ** 2
+    away_s = np.sign(_STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
+    variance_s2 = states.variance(transfer) + flow.join_s**2 / 12.0
+    half_s = _half(variance_s2 + (_STATES.half[:, None] * deviation_s) ** 2 / 3.0)
+    mean_s = mean_s + 0.5 * flow.join_s + away_s
+    # What comes before the first step takes no less than no time.
+    half_s = jnp.minimum(half_s, jnp.maximum(mean_s, jnp.abs(away_s)))
     time = _Span(
         mean_s - half_s + steps.low * flow.step_s, mean_s + half_s + steps.high * flow.step_s
     )
     counted = 1.0 if case.semantics.tbt_over_all_tokens else 0.0
     divisor = _Span(*(jnp.maximum(end + counted, 1.0) for end in (steps.low, steps.high)))
     # A request with one output token has no TBT; where all are such, transfer alone stands there.
-    several = jnp.where(steps.high > 0.0, sizes.weight, 0.0)
+    several = jnp.where(steps.high > 0.0, states.weight, 0.0)
     share = jnp.sum(several)
-    weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), sizes.weight)
-    step_s = sizes.mean(sizes.by_prompt(reference_step_s))
+    weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
+    step_s = states.mean(states.by_prompt(reference_step_s))
     alone = _Span(divisor.low * step_s, divisor.high * step_s)
     delay = delay_from_moments(*_stall(flow, sizes))
     return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
 
 
 def _e2e(
-    flow: Flow, reference_s: tuple[Scalar, Scalar], sizes: _Sizes
+    case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], sizes: _Sizes
 ) -> tuple[Requests, Requests]:
     """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
 
@@ -221,11 +292,14 @@ def _e2e(
     begun = sizes.by_prompt(flow.prefill_edges_s + flow.transfer_edges_s)
     # Of two requests in a cell, the longer one is stalled for longer.
     pace_s = flow.step_s + flow.stall_mean_s
-    mean_s = sizes.mean(begun) + sizes.steps * flow.step_s
+    even_s = flow.rest_s + flow.join_s
+    mean_s = sizes.mean(begun) + 0.5 * even_s + sizes.steps * flow.step_s
+    deviation_s = sizes.steps * _deviation_s(case, flow, sizes)
     variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
+    own_s2 = (flow.rest_s**2 + flow.join_s**2) / 12.0 + deviation_s**2
     least_s = begun.least + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.
-    half_s = jnp.minimum(_half(variance_s2), jnp.maximum(mean_s - least_s, 0.0))
+    half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
     time = _around(mean_s, half_s)
 
     prefill, step = (sizes.by_prompt(edges) for edges in reference_s)
@@ -241,7 +315,7 @@ def _e2e(
         + pace_s * step_s * sizes.steps_variance
     )
     most = (1.0 - _LEAST_REFERENCE) * middle
-    reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2, 1e-20)
+    reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, 1e-20)
     alone = _around(middle, jnp.clip(reference_half, -most, most))
 
     stall_s, stall_variance_s2 = _stall(flow, sizes)
@@ -249,6 +323,14 @@ def _e2e(
         flow.wait_mean_s + stall_s, flow.wait_variance_s2 + stall_variance_s2
     )
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
+
+
+def _widened(span: _Span, even_s: Scalar) -> _Span:
+    """Sum of a value that runs evenly over each cell and a time that is even from 0 to `even_s`."""
+    half = 0.5 * (span.high - span.low)
+    return _around(
+        0.5 * (span.low + span.high + even_s), jnp.sqrt(half**2 + 0.25 * even_s**2 + 1e-20)
+    )
 
 
 def _half(variance: Scalar) -> Scalar:

@@ -140,9 +140,10 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
         jnp.maximum(throughput_rps, 1e-20),
         case.sizes.mean_steps + 1.0,
     )
+    queue_s = flow.wait_mean_s + 0.5 * flow.rest_s
     return Metrics(
         **values,
-        ttft_parts_s=jnp.where(answered, jnp.stack([flow.wait_mean_s, prefill_s]), jnp.inf),
+        ttft_parts_s=jnp.where(answered, jnp.stack([queue_s, prefill_s]), jnp.inf),
         kv_transfer_s=jnp.where(answered, transfer_s, jnp.inf),
         throughput_rps=throughput_rps,
         saturation_rps=saturation_rps,

@@ -19,6 +19,8 @@ class Sizes(eqx.Module):
     mean_prompt_tokens: Scalar
     mean_steps: Scalar
     """Decode steps per request, output tokens − 1, mean."""
+    residual_steps: Scalar
+    """Steps that a request which is decoding still has before it, mean over them."""
     resident_tokens: Scalar
     """KV tokens reserved by a request that is decoding: long outputs stay longer."""
     resident_spread: Scalar
@@ -44,6 +46,7 @@ def sizes_of(load: Workload) -> Sizes:
         output_weight=jnp.sum(load.weight, axis=0),
         mean_prompt_tokens=jnp.sum(load.weight * prompt),
         mean_steps=mean_steps,
+        residual_steps=0.5 * jnp.sum(stay * steps),
         resident_tokens=resident_tokens,
         resident_spread=jnp.sum(stay * (prompt + output) ** 2) / resident_tokens**2,
         decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, Flow
+from splitmodel.cluster.prompt_service import PromptService
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.transfer import visible_transfer_s
 from splitmodel.queueing.balanced import met_share
@@ -30,6 +31,8 @@ _LINGERING = 1.5
 """Machines that a pool has lent beyond those that would do: the last request on one keeps it."""
 _OFTEN = 5.0
 """Decodes on prompt machines from which on some machine is nearly always lent."""
+_COMPANY = 0.35
+"""Prompts that fill the room in a batch for every one that would fit behind another."""
 _LEAST_OWN = 0.1
 """Share of the prompt machines that is never lent: prompts can always go to token machines, too."""
 _FAR_AWAY = 1e6
@@ -78,10 +81,7 @@ def splitwise_flow(case: Case) -> Flow:
     full = jnp.minimum(rate_rps / token_rps, FULLEST)
     empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, places)
-    # A decode enters when the iteration in progress ends, uniform over it.
     decoding = -jnp.expm1(-batch)
-    join_s = 0.5 * decoding * iteration_s
-    join_variance_s2 = decoding * iteration_s**2 / 3.0 - join_s**2
 
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
     # hold what moved, and those that are not yet empty where any has.
@@ -100,12 +100,14 @@ def splitwise_flow(case: Case) -> Flow:
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
     work = sizes.prompt_weight * service.cells_s
+    work = work / jnp.sum(work)
     elsewhere, wait_s, wait_second_s2 = bounded_wait(
         open_queue,
         1.0 - FULLEST / jnp.maximum(packed, FULLEST),
         jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * on_prompt.packed_s),
+        own_servers,
         sizes.prompt_weight,
-        work / jnp.sum(work),
+        work,
     )
 
     # Decodes on token machines meet the prompts that went there, to the machine with the fewest.
@@ -128,19 +130,34 @@ def splitwise_flow(case: Case) -> Flow:
         saturation_rps=saturation_rps,
         wait_mean_s=wait_s,
         wait_variance_s2=wait_second_s2 - wait_s**2,
+        wait_by_prompt=_wait_by_prompt(case, open_queue(jnp.sum(work * elsewhere)), service),
+        rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfer_s,
+        join_s=decoding * iteration_s,
         step_s=iteration_s,
         step_variance_s2=(more_s - iteration_s) ** 2,
         stall_mean_s=stall_s,
         stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
-        token_wait_mean_s=join_s + jnp.where(mixes, 0.0, place_s),
-        token_wait_variance_s2=join_variance_s2
-        + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
+        token_wait_mean_s=jnp.where(mixes, 0.0, place_s),
+        token_wait_variance_s2=jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
         utilisation=jnp.stack([used, decoding, zero]),
         prefilling=zero,
     )
+
+
+def _wait_by_prompt(case: Case, delays: Delays, service: PromptService) -> Scalar:
+    """Delay of each prompt cell over the mean one, [cells].
+
+    Part of the delay is the company in the own batch, for which a long prompt leaves no room.
+    """
+    room = jnp.maximum(case.cluster.max_batch_tokens - case.load.prompt_tokens, 0.0)
+    mean_room = jnp.sum(case.sizes.prompt_weight * room)
+    filled = _COMPANY * mean_room / (_COMPANY * mean_room + case.sizes.mean_prompt_tokens)
+    backlog = 1.0 - delays.residual_s / delays.mean_s
+    share = jnp.minimum(filled * backlog * service.mean_s / delays.mean_s, 0.8)
+    return 1.0 + share * (room / jnp.maximum(mean_room, 1.0) - 1.0)
 
 
 def _helped_rps(

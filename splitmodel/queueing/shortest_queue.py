@@ -21,26 +21,40 @@ References:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 
 from splitmodel.units import Scalar
 
-# Fitted to simulations of single prompt pools; python -m splitmodel_calibration.queues repeats it.
-_UNSHARED = 0.194
-"""n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-_FILLED = 1.20
-"""Exponent that takes the chance to wait to the share of full batches."""
-_FILLED_LEAST, _FILLED_DELAY = 0.33, 1.26
-"""The same for the delay, and what it cannot fall below."""
-_POOLED = 0.88
-"""The backlog is shared by n^this servers."""
-_QUEUED = 0.05
-"""Servers that have a queue leave fewer of which the shortest is chosen."""
-_EVEN, _EVEN_BATCHES = 0.09, 0.70
-"""Shorter queues are longer everywhere together: the more servers, and the more batches take away,
-the less delays vary."""
+
+class QueueFit(NamedTuple):
+    """Constants fitted to simulations of single prompt pools.
+
+    `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
+    """
+
+    unshared: float | Scalar = 0.194
+    """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
+    filled: float | Scalar = 1.20
+    """Exponent that takes the chance to wait to the share of full batches."""
+    filled_least: float | Scalar = 0.33
+    filled_delay: float | Scalar = 1.26
+    """The same for the delay, and the share that it cannot fall below."""
+    pooled: float | Scalar = 0.88
+    """The backlog is shared by n^this servers."""
+    queued: float | Scalar = 0.05
+    """Servers that have a queue leave fewer of which the shortest is chosen."""
+    even: float | Scalar = 0.09
+    even_batches: float | Scalar = 0.70
+    """Shorter queues are longer everywhere together: the more servers, and the more batches take
+    away, the less delays vary."""
+
+
+FITTED = QueueFit()
+
 
 _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
@@ -132,7 +146,12 @@ def shortest_residual(service: Lengths, servers: Scalar) -> tuple[Scalar, Scalar
 
 
 def shortest_queue(
-    service: Lengths, alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar
+    service: Lengths,
+    alone: Scalar,
+    packed: Scalar,
+    slack: Scalar,
+    servers: Scalar,
+    fit: QueueFit = FITTED,
 ) -> Delays:
     """Delays of customers that join the shortest of n queues with service in batches.
 
@@ -142,6 +161,7 @@ def shortest_queue(
         packed: load per server if all batches were full, at most `alone` and below 1.
         slack: 1 − packed, carried separately because it loses its digits near saturation.
         servers: n, a real number; below one it counts as one.
+        fit: its constants.
     """
     servers = jnp.maximum(servers, 1.0)
     alone, packed = jnp.maximum(alone, _LEAST), jnp.maximum(packed, _LEAST)
@@ -153,15 +173,15 @@ def shortest_queue(
     def load(filled: Scalar) -> Scalar:
         return (1.0 - filled) * log_alone + filled * log_packed
 
-    decay = servers**_UNSHARED * load(waits**_FILLED)
+    decay = servers**fit.unshared * load(waits**fit.filled)
     chance = odds / (odds + _rest(decay))
     at_best_s, at_best_variation = shortest_residual(service, servers)
-    busy = load(_FILLED_LEAST + (1.0 - _FILLED_LEAST) * waits**_FILLED_DELAY)
-    backlog = jnp.exp(jnp.minimum(busy, 0.0)) / _rest(busy) / servers**_POOLED
-    queued = _QUEUED * (1.0 - 1.0 / servers) ** 2 * jnp.exp(jnp.minimum(busy, 0.0))
+    busy = load(fit.filled_least + (1.0 - fit.filled_least) * waits**fit.filled_delay)
+    backlog = jnp.exp(jnp.minimum(busy, 0.0)) / _rest(busy) / servers**fit.pooled
+    queued = fit.queued * (1.0 - 1.0 / servers) ** 2 * jnp.exp(jnp.minimum(busy, 0.0))
     mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * (backlog + queued)
     first = at_best_s / mean_s
-    even = (_EVEN + _EVEN_BATCHES * (1.0 - packed / alone)) * jnp.log(servers)
+    even = (fit.even + fit.even_batches * (1.0 - packed / alone)) * jnp.log(servers)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)
     return Delays(chance, mean_s, variation, at_best_s)
 

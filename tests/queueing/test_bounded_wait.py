@@ -33,6 +33,7 @@ def bounded(offered, limit_s, servers=1.0):
             lambda elsewhere: open_queue(offered * (1.0 - elsewhere), servers),
             1.0 - 0.999 / jnp.maximum(offered, 0.999),
             limit_s * jnp.ones(1),
+            jnp.asarray(servers, dtype=float),
             jnp.ones(1),
             jnp.ones(1),
         )
@@ -80,11 +81,10 @@ def test_what_stays_is_less_than_the_servers_can_do(servers, limit_s):
 
 @pytest.mark.parametrize("limit_s", [0.5, 2.0, 5.0, 20.0])
 def test_share_elsewhere_against_m_m_1(limit_s):
-    """Within 0.15 of all customers, rather too few: here the limit acts only where others wait."""
+    """Within 0.12 of all customers: here the limit acts only where others wait."""
     exact = np.array([exact_share(offered, limit_s) for offered in LOADS])
     elsewhere, _, _ = np.asarray(bounded(LOADS, limit_s))
-    assert (elsewhere <= exact + 0.04).all()
-    np.testing.assert_allclose(elsewhere, exact, atol=0.15)
+    np.testing.assert_allclose(elsewhere, exact, atol=0.12)
     assert abs(elsewhere[-1] - exact[-1]) < 0.02
 
 
@@ -103,6 +103,7 @@ def test_only_sizes_with_a_near_limit_go_elsewhere():
             lambda elsewhere: open_queue(0.9 * (1.0 - elsewhere), 3.0),
             jnp.zeros(()),
             jnp.asarray([1.0, 1e3]),
+            jnp.asarray(3.0),
             jnp.asarray([0.5, 0.5]),
             jnp.asarray(load),
         )[0]
