@@ -23,8 +23,9 @@ class PromptService(eqx.Module):
     second_s2: Scalar
 
     def lengths(self, weight: Scalar) -> Lengths:
-        """The same as lengths of service in a queue; `weight` as in `packing`."""
-        return lengths(self.mean_s, self.second_s2, self.edges_s, weight)
+        """Lengths of service in a queue of prompts of which each cell has some, [cells]."""
+        mean_s, second_s2 = cell_moments(self.edges_s, self.cells_s, weight / jnp.sum(weight))
+        return lengths(mean_s, second_s2, self.edges_s, weight)
 
 
 def prompt_iterations(case: Case, alongside: Scalar = 0.0) -> Batch:

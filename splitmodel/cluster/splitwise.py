@@ -24,7 +24,7 @@ from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.bounded_wait import bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
-from splitmodel.queueing.shortest_queue import Delays, shortest_queue
+from splitmodel.queueing.shortest_queue import Delays, Lengths, shortest_queue
 from splitmodel.units import Scalar
 
 _LINGERING = 1.5
@@ -89,20 +89,23 @@ def splitwise_flow(case: Case) -> Flow:
     lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
     own_servers = prompt_servers * jnp.maximum(1.0 - lent / prompt_servers, _LEAST_OWN)
     packed = rate_rps * on_prompt.packed_s / own_servers
-    lengths = service.lengths(sizes.prompt_weight)
+    alone = rate_rps * service.mean_s / own_servers
 
-    def open_queue(elsewhere: Scalar) -> Delays:
+    def open_queue(elsewhere: Scalar, staying: Lengths) -> Delays:
         kept = 1.0 - elsewhere
         slack = jnp.maximum(1.0 - packed * kept, 1.0 - FULLEST)
-        alone = rate_rps * service.mean_s / own_servers
-        return shortest_queue(lengths, alone * kept, 1.0 - slack, slack, own_servers)
+        return shortest_queue(staying, alone * kept, 1.0 - slack, slack, own_servers)
+
+    def staying(elsewhere: Scalar) -> Lengths:
+        return service.lengths(sizes.prompt_weight * (1.0 - elsewhere))
 
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
     work = sizes.prompt_weight * service.cells_s
     work = work / jnp.sum(work)
-    elsewhere, wait_s, wait_second_s2 = bounded_wait(
+    elsewhere, delays, (wait_s, wait_second_s2) = bounded_wait(
         open_queue,
+        staying,
         1.0 - FULLEST / jnp.maximum(packed, FULLEST),
         jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * on_prompt.packed_s),
         own_servers,
@@ -130,7 +133,7 @@ def splitwise_flow(case: Case) -> Flow:
         saturation_rps=saturation_rps,
         wait_mean_s=wait_s,
         wait_variance_s2=wait_second_s2 - wait_s**2,
-        wait_by_prompt=_wait_by_prompt(case, open_queue(jnp.sum(work * elsewhere)), service),
+        wait_by_prompt=_wait_by_prompt(case, delays, service),
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfer_s,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from splitmodel.queueing.shortest_queue import Delays
+from splitmodel.queueing.shortest_queue import Delays, Lengths
 from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
 
@@ -26,17 +26,23 @@ more even it is over n servers: by a factor of n^−this, fitted to simulations 
 
 
 def bounded_wait(
-    open_queue: Callable[[jax.Array], Delays],
+    open_queue: Callable[[jax.Array, Lengths], Delays],
+    service: Callable[[jax.Array], Lengths],
     least: Scalar,
     limit_s: Scalar,
     servers: Scalar,
     weight: Scalar,
     load: Scalar,
-) -> tuple[Scalar, Scalar, Scalar]:
-    """Share of each size that goes elsewhere, and mean [s] and second moment [s²] of others' wait.
+) -> tuple[Scalar, Delays, tuple[Scalar, Scalar]]:
+    """Share of each size that goes elsewhere, and the delays of the others.
+
+    Those are given as they are without the limit at the load that stays, and by the mean [s] and
+    second moment [s²] of their wait cut off at the limit.
 
     Args:
-        open_queue: delays of the queue without a limit if a given share of the load stays away.
+        open_queue: delays of the queue without a limit if a given share of the load stays away,
+            for the lengths of service of those who stay.
+        service: these lengths, if given shares of each size stay away, [cells].
         least: share of the load that the servers cannot serve at all, in [0, 1).
         limit_s: backlog at the shortest queue, if there is one, beyond which a customer goes
             elsewhere, by size [s], [cells].
@@ -50,21 +56,25 @@ def bounded_wait(
         # The limit counts the service in progress from its start.
         return cut * delays.queued * delays.beyond(limit_s - delays.residual_s)
 
+    everybody = service(jnp.zeros_like(weight))
+
     def excess(elsewhere: jax.Array) -> jax.Array:
-        return jnp.sum(load * leaving(open_queue(elsewhere))) - elsewhere
+        return jnp.sum(load * leaving(open_queue(elsewhere, everybody))) - elsewhere
 
     # At least what the servers cannot do goes elsewhere, converged or not.
     elsewhere = bracketed_root(excess, least, jnp.ones_like(least), _ITERATIONS)
-    delays = open_queue(elsewhere)
-    shares = leaving(delays)
+    shares = leaving(open_queue(elsewhere, everybody))
     # The same for all sizes, if that is what converging lacks.
     shares = shares + jnp.maximum(elsewhere - jnp.sum(load * shares), 0.0)
+    # Those who stay are served more quickly, as it is the long ones that leave.
+    delays = open_queue(elsewhere, service(shares))
     typical_s = jnp.sum(weight * limit_s)
     reach = typical_s / delays.mean_s
     mean_s, second_s2 = delays.moments
     cut_s = mean_s * _below(reach, 1)
     cut_variance_s2 = (second_s2 - mean_s**2) * _below(reach, 2)
-    return shares, cut_s, jnp.clip(cut_s**2 + cut_variance_s2, cut_s**2, typical_s * cut_s)
+    cut_second_s2 = jnp.clip(cut_s**2 + cut_variance_s2, cut_s**2, typical_s * cut_s)
+    return shares, delays, (cut_s, cut_second_s2)
 
 
 def _below(reach: Scalar, order: int) -> Scalar:

@@ -17,11 +17,15 @@ EDGES_S = -np.log1p(-np.linspace(0.0, 1.0 - 1e-4, 201))
 """Cells of exponential service of mean 1 s."""
 
 
-def open_queue(load, servers):
+def exponential():
     weight = jnp.full(200, 1.0 / 200)
-    service = lengths(jnp.ones(()), 2.0 * jnp.ones(()), jnp.asarray(EDGES_S), weight)
+    return lengths(jnp.ones(()), 2.0 * jnp.ones(()), jnp.asarray(EDGES_S), weight)
+
+
+def open_queue(load, servers):
     slack = jnp.maximum(1.0 - load, 1e-3)
-    return shortest_queue(service, load, 1.0 - slack, slack, jnp.asarray(servers, dtype=float))
+    servers = jnp.asarray(servers, dtype=float)
+    return shortest_queue(exponential(), load, 1.0 - slack, slack, servers)
 
 
 @jax.jit
@@ -29,8 +33,9 @@ def bounded(offered, limit_s, servers=1.0):
     """Share elsewhere and moments of the wait; one size of customer as far as limits go."""
 
     def one(offered, limit_s):
-        shares, mean_s, second_s2 = bounded_wait(
-            lambda elsewhere: open_queue(offered * (1.0 - elsewhere), servers),
+        shares, _, (mean_s, second_s2) = bounded_wait(
+            lambda elsewhere, _: open_queue(offered * (1.0 - elsewhere), servers),
+            lambda _: exponential(),
             1.0 - 0.999 / jnp.maximum(offered, 0.999),
             limit_s * jnp.ones(1),
             jnp.asarray(servers, dtype=float),
@@ -100,7 +105,8 @@ def test_only_sizes_with_a_near_limit_go_elsewhere():
 
     def shares(load):
         return bounded_wait(
-            lambda elsewhere: open_queue(0.9 * (1.0 - elsewhere), 3.0),
+            lambda elsewhere, _: open_queue(0.9 * (1.0 - elsewhere), 3.0),
+            lambda _: exponential(),
             jnp.zeros(()),
             jnp.asarray([1.0, 1e3]),
             jnp.asarray(3.0),
