@@ -59,8 +59,8 @@ def continuous_flow(case: Case) -> Flow:
         return stay_s(batch, batched * met)
 
     batch = batch_level(rate_rps, with_prompts_s, most)
-    together = batch + jnp.stack([jnp.ones_like(batch), 1.0 + spread(batch)])
-    decode_s, more_s = case.step_s(together, instance)
+    together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
+    decode_s, more_s, alone_s = case.step_s(together, instance)
     busy, batched, met = prompt_load(batch)
     met_rps = batched * met * rate_rps
     stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
@@ -69,16 +69,13 @@ def continuous_flow(case: Case) -> Flow:
     prefill_s, prefill_second_s2 = prompts.prefill_moments(others)
     # Where no prompt is ahead, one lets the decode iteration in progress end: uniform over it.
     decoding = -jnp.expm1(-others)
-    rest_s, rest_second_s2 = 0.5 * decoding * decode_s, decoding * decode_s**2 / 3.0
+    rest_s = decoding * decode_s
     prefill_edges_s, _ = prompts.prefill_s(others)
-    own = lengths(
-        prefill_s + rest_s,
-        prefill_second_s2 + 2.0 * rest_s * prefill_s + rest_second_s2,
-        prefill_edges_s + rest_s,
-        sizes.prompt_weight,
-    )
+    own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
+    # Prompts avoid a machine from when one comes there.
+    occupied = rate_rps * (0.5 * rest_s + prefill_s)
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
-    queue = shortest_queue(own, rate_rps * own.mean_s, 1.0 - slack, slack, count)
+    queue = shortest_queue(own, occupied, 1.0 - slack, slack, count)
     queue_s, queue_second_s2 = queue.moments
     used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
     zero = jnp.zeros_like(saturation_rps)
@@ -87,12 +84,13 @@ def continuous_flow(case: Case) -> Flow:
         wait_mean_s=queue_s,
         wait_variance_s2=queue_second_s2 - queue_s**2,
         wait_by_prompt=jnp.ones_like(load.prompt_tokens),
-        rest_s=2.0 * (1.0 - queue.chance) * rest_s,
+        rest_s=rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         join_s=zero,
         step_s=decode_s,
         step_variance_s2=(more_s - decode_s) ** 2,
+        step_spare_s=decode_s - alone_s,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
         stall_variance_s2=met_rps * tbt_s * stall_second_s2,
         token_wait_mean_s=zero,

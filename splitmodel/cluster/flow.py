@@ -36,6 +36,8 @@ class Flow(eqx.Module):
     """Decode iteration without interruption [s]."""
     step_variance_s2: Scalar
     """Variance of a step, as the number that decode together changes [s²]."""
+    step_spare_s: Scalar
+    """What others add to a step, mean over requests [s]: no step is shorter by more than this."""
     stall_mean_s: Scalar
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar

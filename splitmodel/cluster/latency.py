@@ -259,11 +259,17 @@ def _tbt(
     transfer_s = states.mean(transfer)
     mean_s = jnp.sum(_STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
     deviation_s = sizes.steps * _deviation_s(case, flow, sizes)
+    # The least state reaches no lower than a step alone.
+    spare_s = sizes.steps * jnp.maximum(flow.step_spare_s, 0.0)
+    low = _STATES.middle[:, None] < 0.0
+    lag_s, batch_half_s = (np.abs(each)[:, None] * deviation_s for each in _STATES[1:])
+    reach = jnp.minimum(spare_s / (lag_s + batch_half_s + 1e-12), 1.0)
+    lag_s, batch_half_s = (jnp.where(low, reach * each, each) for each in (lag_s, batch_half_s))
     # Either the batch or the transfer matters, so that few states serve both.
-    squares = (_STATES.middle[:, None] * deviation_s) ** 2 + (transfer_s - mean_s) ** 2
+    squares = lag_s**2 + (transfer_s - mean_s) ** 2
     away_s = np.sign(_STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
     variance_s2 = states.variance(transfer) + flow.join_s**2 / 12.0
-    half_s = _half(variance_s2 + (_STATES.half[:, None] * deviation_s) ** 2 / 3.0)
+    half_s = _half(variance_s2 + batch_half_s**2 / 3.0)
     mean_s = mean_s + 0.5 * flow.join_s + away_s
     # What comes before the first step takes no less than no time.
     half_s = jnp.minimum(half_s, jnp.maximum(mean_s, jnp.abs(away_s)))

@@ -71,6 +71,7 @@ def request_flow(case: Case) -> Flow:
         join_s=zero,
         step_s=step_s,
         step_variance_s2=zero,
+        step_spare_s=zero,
         stall_mean_s=zero,
         stall_variance_s2=zero,
         token_wait_mean_s=zero,

@@ -1,8 +1,9 @@
 """A phase-splitting cluster: a prompt pool, a token pool, and machines that help the other pool.
 
-First approximation: each pool is a queue of its own. With a mixed pool, prompts that find too long
-a queue go to token machines, where they interrupt decodes, and decodes that find no memory go to
-prompt machines, where prompts interrupt them.
+Prompts wait for the shortest queue of the prompt pool, decodes for the end of an iteration in the
+token pool. With a mixed pool, prompts that find too long a queue go to token machines, where they
+interrupt decodes, and decodes that find no memory go to prompt machines, which then take no prompts
+before they are empty.
 
 References:
     Patel et al., Splitwise, ISCA 2024, section IV (pools, scheduling, transfer).
@@ -75,8 +76,8 @@ def splitwise_flow(case: Case) -> Flow:
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
     batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
-    together = batch + jnp.stack([jnp.ones_like(batch), 1.0 + spread(batch)])
-    iteration_s, more_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
+    together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
+    iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / token_rps, FULLEST)
     empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
@@ -140,6 +141,7 @@ def splitwise_flow(case: Case) -> Flow:
         join_s=decoding * iteration_s,
         step_s=iteration_s,
         step_variance_s2=(more_s - iteration_s) ** 2,
+        step_spare_s=iteration_s - alone_s,
         stall_mean_s=stall_s,
         stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
         token_wait_mean_s=jnp.where(mixes, 0.0, place_s),
