@@ -162,6 +162,8 @@ def _wait_by_prompt(case: Case, delays: Delays, service: PromptService) -> Scala
     filled = _COMPANY * mean_room / (_COMPANY * mean_room + case.sizes.mean_prompt_tokens)
     backlog = 1.0 - delays.residual_s / delays.mean_s
     share = jnp.minimum(filled * backlog * service.mean_s / delays.mean_s, 0.8)
+    # Where most wait, short prompts more often find a place in a batch that is soon to begin.
+    share = share * (1.0 - delays.chance) ** 2
     return 1.0 + share * (room / jnp.maximum(mean_room, 1.0) - 1.0)
 
 

@@ -20,6 +20,8 @@ from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
 
 _ITERATIONS = 8
+_MOST_GONE = 0.99
+"""Of the longest customers; some must be left to have lengths of service."""
 _CUT = 0.25
 """A backlog that is cut at the limit is less often beyond it than one that is not, the less the
 more even it is over n servers: by a factor of n^−this, fitted to simulations of clusters."""
@@ -52,28 +54,31 @@ def bounded_wait(
     """
     cut = jnp.maximum(servers, 1.0) ** -_CUT
 
-    def leaving(delays: Delays) -> Scalar:
+    def refused(delays: Delays) -> Scalar:
+        """Share of each size among those that find others waiting."""
         # The limit counts the service in progress from its start.
-        return cut * delays.queued * delays.beyond(limit_s - delays.residual_s)
+        return delays.beyond(limit_s - delays.residual_s)
 
     everybody = service(jnp.zeros_like(weight))
 
     def excess(elsewhere: jax.Array) -> jax.Array:
-        return jnp.sum(load * leaving(open_queue(elsewhere, everybody))) - elsewhere
+        delays = open_queue(elsewhere, everybody)
+        return cut * delays.queued * jnp.sum(load * refused(delays)) - elsewhere
 
     # At least what the servers cannot do goes elsewhere, converged or not.
     elsewhere = bracketed_root(excess, least, jnp.ones_like(least), _ITERATIONS)
-    shares = leaving(open_queue(elsewhere, everybody))
+    delays = open_queue(elsewhere, everybody)
+    gone = refused(delays)
+    shares = cut * delays.queued * gone
     # The same for all sizes, if that is what converging lacks.
     shares = shares + jnp.maximum(elsewhere - jnp.sum(load * shares), 0.0)
-    # Those who stay are served more quickly, as it is the long ones that leave.
-    delays = open_queue(elsewhere, service(shares))
+    # As long as others wait, the long ones stay away and service is quicker.
+    delays = open_queue(elsewhere, service(_MOST_GONE * gone))
     typical_s = jnp.sum(weight * limit_s)
     reach = typical_s / delays.mean_s
     mean_s, second_s2 = delays.moments
     cut_s = mean_s * _below(reach, 1)
-    cut_variance_s2 = (second_s2 - mean_s**2) * _below(reach, 2)
-    cut_second_s2 = jnp.clip(cut_s**2 + cut_variance_s2, cut_s**2, typical_s * cut_s)
+    cut_second_s2 = jnp.clip(second_s2 * _below(reach, 2), cut_s**2, typical_s * cut_s)
     return shares, delays, (cut_s, cut_second_s2)
 
 
