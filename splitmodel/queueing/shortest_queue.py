@@ -59,6 +59,7 @@ FITTED = QueueFit()
 _MANY = 60.0
 """Most servers that the constants were fitted to; delays of more of them are as even."""
 _EVENEST = 2.2
+"""Most of what that can take off: with more, the longest delays would shrink as the load grows."""
 _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
 _LEAST = 1e-9
@@ -185,7 +186,6 @@ def shortest_queue(
     mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * (backlog + queued)
     first = at_best_s / mean_s
     even = fit.even + fit.even_batches * (1.0 - packed / alone)
-    # With a steeper fall of the variation the longest delays would shrink as the load grows.
     even = jnp.minimum(even * jnp.log(jnp.minimum(servers, _MANY)), _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)
     return Delays(chance, mean_s, variation, at_best_s)
