@@ -24,12 +24,13 @@ from splitmodel.simulate.options import steady
 from splitmodel.simulate.run import Outcome, run_all
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.workload import Workload
+from splitmodel.validation.clusters import MODELS
 from splitmodel_calibration.fit.problem import robust
 
 POOLS, SEED, RUNS = 160, 11, 2
 REQUESTS = 15_000
 """Of a run."""
-_MACHINES, _MODELS = ("DGX-A100", "DGX-H100"), ("bloom-176b", "llama2-70b")
+_MACHINES = ("DGX-A100", "DGX-H100")
 _RARE = 0.05
 """Chance of a delay below which a pool counts less, as few requests tell its delays."""
 _WIDTH = 0.1
@@ -61,7 +62,7 @@ class Simulated(NamedTuple):
 
 def draw(rng: np.random.Generator) -> tuple[Pool, Simulated]:
     """A pool at random, and its simulation."""
-    server, model = rng.choice(_MACHINES), rng.choice(_MODELS)
+    server, model = rng.choice(_MACHINES), rng.choice(MODELS)
     machines = float(round(np.exp(rng.uniform(0.0, np.log(60.0)))))
     cluster = Cluster.splitwise(
         prompt=(server, machines), token=("DGX-H100", 60.0 + 3.0 * machines), mixed_pool=False
@@ -70,25 +71,6 @@ def draw(rng: np.random.Generator) -> tuple[Pool, Simulated]:
     prompts = mean * np.exp(spread * rng.standard_normal(4000) - 0.5 * spread**2)
     prompts = np.clip(np.rint(prompts), 1.0, 12_000.0)
     load = Workload.from_arrays(prompts, np.full(4000, 8.0), rate_rps=1.0)
-    case, _, _ = make_case(
-        cluster,
-        load,
-        model,
-        slo=None,
-        timing=None,
-        semantics="splitwise-sim",
-        stack=None,
-        reference=server,
-    )
-    cost = costs(case, case.instance(case.cluster.prompt))
-    # Loads at which some wait and nobody waits for ever, whether or not batches are needed.
-    rate_rps = rng.uniform(0.35, 0.9) * machines / float(cost.packed_s)
-    pool = Pool(
-        cost.service.lengths(case.sizes.prompt_weight),
-        rate_rps * cost.service.mean_s / machines,
-        rate_rps * cost.packed_s / machines,
-        jnp.asarray(machines),
-    )
     question = prepare(
         [cluster],
         model,
@@ -98,6 +80,25 @@ def draw(rng: np.random.Generator) -> tuple[Pool, Simulated]:
         stack=None,
         reference=server,
         tier="analytic",
+    )
+    case, _, _ = make_case(
+        cluster,
+        load,
+        question.model,
+        slo=question.slo,
+        timing=question.timing,
+        semantics=question.semantics,
+        stack=question.stack,
+        reference=question.reference,
+    )
+    cost = costs(case, case.instance(case.cluster.prompt))
+    # Loads at which some wait and nobody waits for ever, whether or not batches are needed.
+    rate_rps = rng.uniform(0.35, 0.9) * machines / float(cost.packed_s)
+    pool = Pool(
+        cost.service.lengths(case.sizes.prompt_weight),
+        rate_rps * cost.service.mean_s / machines,
+        rate_rps * cost.packed_s / machines,
+        jnp.asarray(machines),
     )
     options = steady(duration_s=REQUESTS / rate_rps, seeds=RUNS)
     delays_s = run_all(

@@ -67,7 +67,7 @@ def continuous_flow(case: Case) -> Flow:
     tbt_s = decode_s / jnp.maximum(1.0 - met_rps * stalled_s, 1.0 - FULLEST)
     others = met * batch
     prefill_s, prefill_second_s2 = prompts.prefill_moments(others)
-    # Where no prompt is ahead, one lets the decode iteration in progress end: uniform over it.
+    # A prompt lets the decode iteration in progress end, if there is one: even over it.
     decoding = -jnp.expm1(-others)
     rest_s = decoding * decode_s
     prefill_edges_s, _ = prompts.prefill_s(others)

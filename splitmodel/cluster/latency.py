@@ -29,8 +29,8 @@ from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
 GROUP_ENDS = (0, 5, 9, 11, 16)
-"""Prompt cells are joined to groups between these where the output size matters too: together
-with exact means and variances, as near to the requests of either trace as six even groups."""
+"""Prompt cells are joined to groups between these where the output size matters too, each with the
+exact mean and variance of its requests."""
 _LEAST_REFERENCE = 0.05
 """Least reference at a cell's end, as a share of that in its middle."""
 
@@ -132,8 +132,7 @@ class _Sizes(eqx.Module):
     def by_prompt(self, edges: Scalar) -> _ByPrompt:
         """A value that is given at the edges of the prompt cells."""
         width = edges[1:] - edges[:-1]
-        least = edges[np.array(GROUP_ENDS[:-1])]
-        return _ByPrompt(edges[:-1] + self.places * width, width, least[:, None])
+        return _ByPrompt(edges[:-1] + self.places * width, width)
 
     def mean(self, value: _ByPrompt) -> Scalar:
         """Mean over the requests of each cell, [groups, outputs]."""
@@ -152,8 +151,6 @@ class _ByPrompt(eqx.Module):
     """Mean over each prompt cell, [prompts]."""
     width: Scalar
     """Its range in each, [prompts]."""
-    least: Scalar
-    """Value of the smallest prompt in each group, [groups, 1]."""
 
 
 def _sizes(load: Workload) -> _Sizes:
@@ -170,7 +167,7 @@ def _by_state(load: Workload) -> _Sizes:
     ends = jnp.cumsum(likely, axis=-1) / jnp.sum(likely, axis=-1, keepdims=True)
     starts = jnp.concatenate([jnp.zeros_like(ends[:, :1]), ends[:, :-1]], axis=-1)
     tops = np.cumsum(_STATES.weight)
-    low, high = ((tops - _STATES.weight)[:, None, None], tops[:, None, None])
+    low, high = (tops - _STATES.weight)[:, None, None], tops[:, None, None]
     inside = jnp.minimum(ends[None], high) - jnp.maximum(starts[None], low)
     outputs = jnp.sum(load.weight, axis=0)
     weight = jnp.asarray(_STATES.weight, dtype=float)[:, None] * outputs[None, :]
@@ -217,9 +214,8 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
         _requests(ttft, None, wait, weight),
         _requests(ttft, _between(reference_s[0]), wait, weight),
     )
-    sizes = _sizes(case.load)
-    tbt, tbt_slowdown = _tbt(case, flow, reference_s[1], sizes)
-    e2e, e2e_slowdown = _e2e(case, flow, reference_s, sizes)
+    tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
+    e2e, e2e_slowdown = _e2e(case, flow, reference_s)
     return Latencies(_stacked(by_prompt), _stacked((tbt, e2e, tbt_slowdown, e2e_slowdown)))
 
 
@@ -232,7 +228,7 @@ def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
 
 
 def _deviation_s(case: Case, flow: Flow, sizes: _Sizes) -> Scalar:
-    """Standard deviation of a request's mean step [s], [1, outputs].
+    """Standard deviation of the time that all of a request's steps take [s], [1, outputs].
 
     The number that decode together forgets what it was as those that were there leave; a long
     request sees its mean.
@@ -242,25 +238,23 @@ def _deviation_s(case: Case, flow: Flow, sizes: _Sizes) -> Scalar:
     series = 1.0 - stays / 3.0 + stays**2 / 12.0
     lasting = jnp.maximum(stays, 0.05)
     kept = jnp.where(stays > 0.05, 2.0 * (lasting + jnp.expm1(-lasting)) / lasting**2, series)
-    return jnp.sqrt(flow.step_variance_s2 * kept + 1e-20)
+    return sizes.steps * jnp.sqrt(flow.step_variance_s2 * kept + 1e-20)
 
 
-def _tbt(
-    case: Case, flow: Flow, reference_step_s: Scalar, sizes: _Sizes
-) -> tuple[Requests, Requests]:
+def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Requests]:
     """TBT in seconds and as a slowdown, in cells of batch states and outputs.
 
     Time and divisor both grow with the output, hence lie at the same end of a cell. The prompt
     plays no role but through the transfer, of which each cell has the mean and the variance.
     """
-    steps = sizes.steps_span
     states = _by_state(case.load)
+    steps = states.steps_span
     transfer = states.by_prompt(flow.transfer_edges_s)
     transfer_s = states.mean(transfer)
     mean_s = jnp.sum(_STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
-    deviation_s = sizes.steps * _deviation_s(case, flow, sizes)
+    deviation_s = _deviation_s(case, flow, states)
     # The least state reaches no lower than a step alone.
-    spare_s = sizes.steps * jnp.maximum(flow.step_spare_s, 0.0)
+    spare_s = states.steps * jnp.maximum(flow.step_spare_s, 0.0)
     low = _STATES.middle[:, None] < 0.0
     lag_s, batch_half_s = (np.abs(each)[:, None] * deviation_s for each in _STATES[1:])
     reach = jnp.minimum(spare_s / (lag_s + batch_half_s + 1e-12), 1.0)
@@ -284,26 +278,27 @@ def _tbt(
     weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
     step_s = states.mean(states.by_prompt(reference_step_s))
     alone = _Span(divisor.low * step_s, divisor.high * step_s)
-    delay = delay_from_moments(*_stall(flow, sizes))
+    delay = delay_from_moments(*_stall(flow, states))
     return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
 
 
-def _e2e(
-    case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], sizes: _Sizes
-) -> tuple[Requests, Requests]:
+def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Requests, Requests]:
     """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
 
     Of the reference, it keeps the mean and the part that goes along with the time.
     """
-    begun = sizes.by_prompt(flow.prefill_edges_s + flow.transfer_edges_s)
+    sizes = _sizes(case.load)
+    begun_edges_s = flow.prefill_edges_s + flow.transfer_edges_s
+    begun = sizes.by_prompt(begun_edges_s)
     # Of two requests in a cell, the longer one is stalled for longer.
     pace_s = flow.step_s + flow.stall_mean_s
     even_s = flow.rest_s + flow.join_s
     mean_s = sizes.mean(begun) + 0.5 * even_s + sizes.steps * flow.step_s
-    deviation_s = sizes.steps * _deviation_s(case, flow, sizes)
     variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
-    own_s2 = (flow.rest_s**2 + flow.join_s**2) / 12.0 + deviation_s**2
-    least_s = begun.least + sizes.steps_span.low * flow.step_s
+    own_s2 = (flow.rest_s**2 + flow.join_s**2) / 12.0
+    own_s2 = own_s2 + _deviation_s(case, flow, sizes) ** 2
+    shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
+    least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.
     half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
     time = _around(mean_s, half_s)

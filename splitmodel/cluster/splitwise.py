@@ -88,14 +88,14 @@ def splitwise_flow(case: Case) -> Flow:
     # hold what moved, and those that are not yet empty where any has.
     moving = wanting * moved
     lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
-    own_servers = prompt_servers * jnp.maximum(1.0 - lent / prompt_servers, _LEAST_OWN)
+    own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
     packed = rate_rps * on_prompt.packed_s / own_servers
     alone = rate_rps * service.mean_s / own_servers
 
-    def open_queue(elsewhere: Scalar, staying: Lengths) -> Delays:
+    def open_queue(elsewhere: Scalar, lengths: Lengths) -> Delays:
         kept = 1.0 - elsewhere
         slack = jnp.maximum(1.0 - packed * kept, 1.0 - FULLEST)
-        return shortest_queue(staying, alone * kept, 1.0 - slack, slack, own_servers)
+        return shortest_queue(lengths, alone * kept, 1.0 - slack, slack, own_servers)
 
     def staying(elsewhere: Scalar) -> Lengths:
         return service.lengths(sizes.prompt_weight * (1.0 - elsewhere))

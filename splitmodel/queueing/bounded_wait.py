@@ -11,7 +11,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,35 +68,19 @@ def bounded_wait(
     # At least what the servers cannot do goes elsewhere, converged or not.
     elsewhere = bracketed_root(excess, least, jnp.ones_like(least), _ITERATIONS)
 
-    def again(count: jax.Array, found: _Found) -> _Found:
-        delays = open_queue(elsewhere, service(_MOST_GONE * found.gone))
-        gone = refused(delays)
-        shares = jnp.where(count == 0, cut * delays.queued * gone, found.shares)
-        return _Found(delays, gone, shares)
-
-    # First everybody's delays and who is refused; as long as others wait, the long ones among those
-    # stay away and service is quicker. In a loop, for one compiled copy.
-    unknown = Delays(*(jnp.zeros_like(elsewhere) for _ in range(4)))
-    nobody = jnp.zeros_like(limit_s)
-    delays, _, shares = jax.lax.fori_loop(0, 2, again, _Found(unknown, nobody, nobody))
+    delays = open_queue(elsewhere, everybody)
+    gone = refused(delays)
+    shares = cut * delays.queued * gone
     # The same for all sizes, if that is what converging lacks.
     shares = shares + jnp.maximum(elsewhere - jnp.sum(load * shares), 0.0)
+    # As long as others wait, the long ones stay away and service is quicker.
+    delays = open_queue(elsewhere, service(_MOST_GONE * gone))
     typical_s = jnp.sum(weight * limit_s)
     reach = typical_s / delays.mean_s
     mean_s, second_s2 = delays.moments
     cut_s = mean_s * _below(reach, 1)
     cut_second_s2 = jnp.clip(second_s2 * _below(reach, 2), cut_s**2, typical_s * cut_s)
     return shares, delays, (cut_s, cut_second_s2)
-
-
-class _Found(NamedTuple):
-    """Delays without some of the customers."""
-
-    delays: Delays
-    gone: Scalar
-    """Share of each size that is refused where others wait, [cells]."""
-    shares: Scalar
-    """The same at any time, of the queue with everybody, [cells]."""
 
 
 def _below(reach: Scalar, order: int) -> Scalar:

@@ -37,6 +37,12 @@ class Delay(eqx.Module):
         """Variance [s²]."""
         return self.chance * (2.0 - self.chance) * self.scale_s**2
 
+    def beyond(self, time_s: Scalar) -> Scalar:
+        """P(delay > time)."""
+        later_s = time_s - self.shift_s
+        tail = self.chance * jnp.exp(-jnp.maximum(later_s, 0.0) / self.scale_s)
+        return jnp.where(later_s > 0.0, tail, 1.0)
+
 
 def mean_tail(middle: Scalar, half: Scalar, chance: Scalar) -> Scalar:
     """P(delay > t), averaged over t within `middle` ± `half`; times in scales after the shift.

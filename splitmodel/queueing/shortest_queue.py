@@ -27,6 +27,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 
+from splitmodel.queueing.delay import delay_from_moments
 from splitmodel.units import Scalar
 
 
@@ -55,7 +56,6 @@ class QueueFit(NamedTuple):
 
 FITTED = QueueFit()
 
-
 _MANY = 60.0
 """Most servers that the constants were fitted to; delays of more of them are as even."""
 _EVENEST = 2.2
@@ -63,6 +63,7 @@ _EVENEST = 2.2
 _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
 _LEAST = 1e-9
+"""Loads below this are none; keeps logarithms finite."""
 
 
 class Lengths(eqx.Module):
@@ -100,13 +101,9 @@ class Delays(eqx.Module):
         return mean_s, mean_s * self.mean_s * (1.0 + self.variation)
 
     def beyond(self, time_s: Scalar) -> Scalar:
-        """P(delay > time) of those who have one: a constant and an exponential delay.
-
-        References:
-            Tijms, A First Course in Stochastic Models (2003), appendix B.
-        """
-        scale_s = self.mean_s * jnp.sqrt(jnp.clip(self.variation, 0.05, 1.0))
-        return jnp.exp(-jnp.maximum(time_s - (self.mean_s - scale_s), 0.0) / scale_s)
+        """P(delay > time) of those who have one, as a constant and an exponential delay."""
+        variance_s2 = jnp.clip(self.variation, 0.05, 1.0) * self.mean_s**2
+        return delay_from_moments(self.mean_s, variance_s2).beyond(time_s)
 
 
 def lengths(mean_s: Scalar, second_s2: Scalar, edges_s: Scalar, weight: Scalar) -> Lengths:
@@ -181,9 +178,9 @@ def shortest_queue(
     chance = odds / (odds + _rest(decay))
     at_best_s, at_best_variation = shortest_residual(service, servers)
     busy = load(fit.filled_least + (1.0 - fit.filled_least) * waits**fit.filled_delay)
-    backlog = jnp.exp(jnp.minimum(busy, 0.0)) / _rest(busy) / servers**fit.pooled
-    queued = fit.queued * (1.0 - 1.0 / servers) ** 2 * jnp.exp(jnp.minimum(busy, 0.0))
-    mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * (backlog + queued)
+    backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
+    backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
+    mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * backlog
     first = at_best_s / mean_s
     even = fit.even + fit.even_batches * (1.0 - packed / alone)
     even = jnp.minimum(even * jnp.log(jnp.minimum(servers, _MANY)), _EVENEST)
