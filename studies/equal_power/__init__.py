@@ -1,0 +1,1 @@
+"""Clusters of equal power for conversation, Figures 16 to 18."""

@@ -1,0 +1,1 @@
+"""The hardware of the paper, Table I, beside the catalogue."""

@@ -1,0 +1,30 @@
+"""All studies of a folder in one table, for the docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from splitmodel.results import complete_file
+from splitmodel_studies.store import stored
+from splitmodel_studies.study import study, study_names
+
+
+def write_overview(folder: Path) -> None:
+    """Write `overview.md`: the studies whose results are there, with their verdicts.
+
+    Raises:
+        InputError: where the folder cannot be written.
+    """
+    lines = ["| study | source | claims reproduced |", "|---|---|---|"]
+    for name in study_names():
+        each = study(name)
+        result = stored(each, folder)
+        if result is not None:
+            claims = each.claims
+            passed = sum(claim.reproduced(result) for claim in claims.claims)
+            lines.append(
+                f"| [{claims.title}](_generated/studies/{name}/index.md) | {claims.source} "
+                f"| {passed} of {len(claims.claims)} |"
+            )
+    with complete_file(folder / "overview.md") as unfinished:
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")

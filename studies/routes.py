@@ -1,0 +1,149 @@
+"""The routes by which a result is reproduced, and what a route says of a cluster.
+
+A route has conventions and iteration times: those of the authors' simulator, or physics with the
+calibrated roofline. Either tier, analytic or simulate, follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import xarray as xr
+
+import splitmodel as sm
+from splitmodel.evaluate import TIERS
+from splitmodel.iteration.timing import Timing
+from splitmodel.specs.semantics import Semantics
+from splitmodel_studies.kept import known
+
+SIMULATION = {"seeds": 2, "duration_s": 300.0}
+"""Runs at every rate: their means give a highest rate to about 1%."""
+CONFIRMED = {"splitwise-sim": 3, "physical": 1}
+"""Clusters about the analytic optimum between which simulation decides; one is simulated, not
+chosen."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A cluster and what it serves."""
+
+    design: str
+    first: int
+    """Prompt machines, or all machines of a baseline."""
+    second: int = 0
+    """Token machines."""
+    workload: str = "conv"
+    model: str = "bloom-176b"
+
+    @property
+    def cluster(self) -> sm.Cluster:
+        """The cluster."""
+        if self.second:
+            return sm.cluster_of(self.design, prompt=self.first, token=self.second)
+        return sm.cluster_of(self.design, machines=self.first)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Conventions and iteration times under which a question is asked."""
+
+    name: str
+    semantics: str | Semantics
+    timing: Timing | None = None
+    independent: bool = False
+    """Whether prompt and output sizes are drawn independently, as the authors do."""
+
+    def load(self, workload: str) -> sm.Workload:
+        """Requests; their rate plays no role."""
+        return _load(workload, self.independent)
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What it settles of the arguments of `max_rate` and `provision`."""
+        return {"semantics": self.semantics, "timing": self.timing}
+
+
+AUTHORS = Route("splitwise-sim", "splitwise-sim", independent=True)
+PHYSICAL = Route("physical", "physical")
+ROUTES = (AUTHORS, PHYSICAL)
+PAIRS = tuple((route, tier) for route in ROUTES for tier in TIERS)
+LABELS = tuple(f"{route.name}, {tier}" for route, tier in PAIRS)
+"""Entries of `route` in results; claims are judged by the second, the authors' simulation."""
+
+
+def highest_rate_rps(served: Served, route: Route, tier: str) -> float:
+    """Highest rate that meets the nine limits of Splitwise [requests/s]."""
+    return known(
+        ["highest rate", route.name, tier, *asdict(served).values()],
+        lambda: sm.max_rate(
+            served.cluster,
+            model=served.model,
+            workload=route.load(served.workload),
+            tier=tier,
+            **route.question,
+            **(SIMULATION if tier == "simulate" else {}),
+        ),
+    )
+
+
+def rates(clusters: Mapping[str, Served]) -> xr.DataArray:
+    """Highest rates over `cluster` and `route` [requests/s]."""
+    return xr.DataArray(
+        [
+            [highest_rate_rps(served, route, tier) for route, tier in PAIRS]
+            for served in clusters.values()
+        ],
+        dims=("cluster", "route"),
+        coords={"cluster": list(clusters), "route": list(LABELS)},
+        attrs={"units": "requests/s", "long_name": "highest rate"},
+    )
+
+
+def best_split(
+    design: str, route: Route, tier: str, workload: str = "conv", **goal: Any
+) -> dict[str, float]:
+    """The best cluster of a design.
+
+    Args:
+        design: its name.
+        route: conventions.
+        tier: "simulate" lets simulation decide between the few best of the analytic tier.
+        workload: requests.
+        goal: arguments of `provision`: maximise="rate" and a budget, or minimise= and `rate_rps`.
+
+    Returns:
+        By name: prompt, token, machines, highest_rate_rps, cost_usd_per_hour and
+        power_provisioned_w; all NaN where no cluster meets the limits.
+    """
+
+    def answer() -> dict[str, float]:
+        asked = dict(goal)
+        load = route.load(workload).with_rate(asked.pop("rate_rps", 1.0))
+        confirm = {"confirm": CONFIRMED[route.name], **SIMULATION} if tier == "simulate" else {}
+        names = ["highest_rate_rps", "cost_usd_per_hour", "power_provisioned_w", "machines"]
+        try:
+            found = sm.provision(
+                load, model="bloom-176b", designs=[design], **asked, **route.question, **confirm
+            )
+        except sm.InfeasibleError:
+            return dict.fromkeys(["prompt", "token", *names], float("nan"))
+        best = found.isel(rank=0)
+        values = {name: float(best[name]) for name in ["prompt", "token", *names]}
+        if "simulated_highest_rate_rps" in best:
+            values["highest_rate_rps"] = float(best["simulated_highest_rate_rps"])
+        return values
+
+    return known(["best split", design, route.name, tier, workload, sorted(goal.items())], answer)
+
+
+def over_routes(values: Iterable[float]) -> xr.DataArray:
+    """Numbers of `PAIRS` as an array over `route`."""
+    return xr.DataArray(list(values), dims="route", coords={"route": list(LABELS)})
+
+
+@cache
+def _load(workload: str, independent: bool) -> sm.Workload:
+    return sm.Workload.azure(workload, 1.0, independent=independent)

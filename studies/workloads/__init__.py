@@ -1,0 +1,1 @@
+"""Sizes of the requests of two production services, Figure 3."""
