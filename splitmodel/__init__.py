@@ -20,19 +20,26 @@ from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep.design_space import DesignSpace
+from splitmodel.sweep.pareto_front import Pareto
 from splitmodel.sweep.run import sweep
+from splitmodel.sweep.tallies import Count, Histogram
+from splitmodel.sweep.top_k import TopK
 
 __all__ = [
     "DESIGN_NAMES",
     "SLO",
     "Bound",
     "Cluster",
+    "Count",
     "DesignSpace",
+    "Histogram",
     "InfeasibleError",
     "InputError",
     "Machine",
     "Metrics",
+    "Pareto",
     "Status",
+    "TopK",
     "Transformer",
     "Workload",
     "cluster_of",

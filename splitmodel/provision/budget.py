@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from splitmodel.provision.candidate import Candidate
-from splitmodel.sweep.design_space import SLACK
+from splitmodel.sweep.generate import SLACK
 
 
 class Budget(NamedTuple):

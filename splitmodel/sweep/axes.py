@@ -10,6 +10,7 @@ import numpy as np
 
 from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.specs.cluster import BATCHINGS, KV_TRANSFERS
+from splitmodel.sweep.mixes import check_mix
 from splitmodel.units import unit_of
 
 
@@ -58,6 +59,8 @@ def _count(field: str, value: Any) -> int:
 AXES: dict[str, Axis] = {
     "design": Axis("design", _name),
     "power_cap": Axis("power cap", _share),
+    "prompt_power_cap": Axis("power cap of the prompt pool", _share, baseline=False, absent=0.0),
+    "token_power_cap": Axis("power cap of the token pool", _share, baseline=False, absent=0.0),
     "tensor_parallel": Axis("tensor parallelism", _count),
     "pipeline_parallel": Axis("pipeline parallelism", _count),
     "batching": Axis(
@@ -73,12 +76,18 @@ AXES: dict[str, Axis] = {
         absent="",
     ),
     "mixed_pool": Axis("mixed pool", _flag, baseline=False, absent=False),
+    "max_batch_tokens": Axis("most prompt tokens in an iteration", _real),
+    "max_batch_size": Axis("most requests in an iteration", _real),
+    "max_pending_tokens": Axis(
+        "most prompt tokens queued at a machine", _real, baseline=False, absent=0.0
+    ),
+    "workload": Axis("workload", check_mix),
     "prompt": Axis("prompt machines", _count, baseline=False),
     "token": Axis("token machines", _count, baseline=False),
     "machines": Axis("machines", _count, splitwise=False),
     "rate_rps": Axis("arrival rate", _real),
 }
-"""By name, in the order of a result's dimensions: hardware and policies, counts, rate."""
+"""By name, in the order of a result's dimensions: hardware, policies, sizes, counts, rate."""
 
 
 def axis_attrs(name: str) -> dict[str, str]:

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from itertools import product
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from splitmodel.errors import InputError, check_range
-from splitmodel.specs.cluster import Cluster
-from splitmodel.specs.design import cluster_of, is_baseline
+from splitmodel.errors import InputError, check_choice, check_range
+from splitmodel.specs.design import is_baseline
 from splitmodel.specs.entry import Entry
 from splitmodel.specs.files import read_file
+from splitmodel.specs.host_only import HostOnly
+from splitmodel.specs.workload import Workload
 from splitmodel.sweep.axes import AXES, axis_values
-from splitmodel.sweep.engine import Group, Rows
-from splitmodel.sweep.toml import LARGEST, toml_value, values_of
+from splitmodel.sweep.counting import counts
+from splitmodel.sweep.expression import Expression
+from splitmodel.sweep.generate import CONSTRAINED, LIMITS
+from splitmodel.sweep.kinds import Axes, has, kinds_of
+from splitmodel.sweep.lattice import Kind, Lattice, block_rows
+from splitmodel.sweep.mixes import mix
+from splitmodel.sweep.toml import toml_value, values_of
 
-SLACK = 1e-6
-"""Relative, in limits; so that 70 DGX-A100 fit the power of 40 DGX-H100 in spite of rounding."""
-LIMITS = {
-    "max_power_w": "power_provisioned_w",
-    "max_usd_per_hour": "usd_per_hour",
-    "max_machines": "machines",
-}
-"""Limits of a space, with the property of `Cluster` that each one bounds."""
-
-
-class Kind(NamedTuple):
-    """A kind of hardware of a space: values of the axes that make it, and its configurations."""
-
-    labels: dict[str, Any]
-    group: Group
+MANY = 100_000
+"""Kinds of hardware that a space may have: each takes a fraction of a millisecond to make."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +54,10 @@ class DesignSpace:
     power_cap: Any = None
     """Caps of all machines as a fraction of the GPUs' TDP, in (0, 1]. They replace a design's own
     cap, so that HHcap is then HH; give HHcap a space of its own to keep that."""
+    prompt_power_cap: Any = None
+    """Caps of the prompt pool alone; not for baselines."""
+    token_power_cap: Any = None
+    """Caps of the token pool alone; not for baselines."""
     tensor_parallel: Any = None
     """GPUs that share each layer."""
     pipeline_parallel: Any = None
@@ -71,6 +68,22 @@ class DesignSpace:
     """"auto", "serialized", "layerwise" or "none"; not for baselines."""
     mixed_pool: Any = None
     """Whether an overloaded pool may use machines of the other one; not for baselines."""
+    max_batch_tokens: Any = None
+    """Prompt tokens batched in one iteration at most."""
+    max_batch_size: Any = None
+    """Requests in one iteration at most."""
+    max_pending_tokens: Any = None
+    """Prompt tokens queued at a machine beyond which a prompt goes to the other pool; not for
+    baselines."""
+    workload: Any = None
+    """Request sizes: "conv", "code", a CSV file, or shares of several as "0.7 conv + 0.3 code". By
+    default those of the sweep's workload."""
+    zipped: Any = None
+    """Lists of axes that vary together, the first value of each with the first of the others,
+    instead of in all combinations: [["prompt", "token"]]."""
+    constraints: Any = None
+    """Conditions, all of which must hold, over counts, `rate_rps`, `cost_usd_per_hour` and
+    `power_provisioned_w`: "token <= 2 * prompt". Their syntax is that of `Expression`."""
     max_power_w: Any = None
     """Leave out clusters with more provisioned power [W]."""
     max_usd_per_hour: Any = None
@@ -86,13 +99,13 @@ class DesignSpace:
         for name in LIMITS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float(check_range(name, getattr(self, name))))
+        object.__setattr__(self, "zipped", _zipped(self.zipped, self.axes))
+        constraints = _texts("constraints", self.constraints)
+        object.__setattr__(self, "constraints", constraints)
+        for text in constraints:
+            Expression.of("constraints", text, CONSTRAINED)
         self._check_axes_apply()
-        self._check_size()
-        if len(self) == 0:
-            raise InputError(
-                f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "
-                "clusters of the space exceed them"
-            )
+        self._check_not_empty()
 
     def _check_axes_apply(self) -> None:
         for design in self.design:
@@ -100,23 +113,13 @@ class DesignSpace:
                 if name not in self.axes:
                     raise InputError(f"{name}: missing; design {design} needs it")
         for name in self.axes:
-            if not any(_has(design, name) for design in self.design):
+            if not any(has(design, name) for design in self.design):
                 raise InputError(f"{name}: none of the designs {', '.join(self.design)} has it")
 
-    def _check_size(self) -> None:
-        """Before anything is expanded, and so before limits leave anything out."""
-        for design in self.design:
-            sizes = {
-                name: len(values)
-                for name, values in self.axes.items()
-                if name != "design" and _has(design, name)
-            }
-            if (size := math.prod(sizes.values()) * len(self.design)) > LARGEST:
-                longest = max(sizes, key=lambda name: sizes[name])
-                raise InputError(
-                    f"{longest}: with its {sizes[longest]:,} values the space has up to {size:,} "
-                    f"configurations, more than {LARGEST:,}; sweep parts of it"
-                )
+    def _check_not_empty(self) -> None:
+        lattice = self.lattice(None)
+        if self.constraints and not any(self._counts(lattice)):
+            raise InputError(f"constraints: no configuration fulfils {list(self.constraints)}")
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -129,60 +132,73 @@ class DesignSpace:
         return {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
 
     @property
+    def leaves_out(self) -> tuple[np.ndarray, tuple[Expression, ...]]:
+        """Bounds in the order of LIMITS, infinite for none, and the constraints."""
+        bounds = np.array([self.limits.get(name, np.inf) for name in LIMITS])
+        return bounds, tuple(Expression("constraints", text) for text in self.constraints)
+
+    @property
     def is_product(self) -> bool:
         """Whether the configurations are all combinations of the axes."""
-        return not self.limits and len({is_baseline(design) for design in self.design}) == 1
+        alike = len({is_baseline(design) for design in self.design}) == 1
+        return alike and not (self.limits or self.constraints or self.zipped)
 
     def __len__(self) -> int:
-        """Number of configurations."""
-        return sum(len(kind.group.rows.rate_rps) for kind in self.kinds(1.0))
+        """Number of configurations; where something limits them, they are counted one by one."""
+        lattice = self.lattice(None)
+        if not (self.limits or self.constraints):
+            return lattice.size
+        return sum(self._counts(lattice))
 
-    def kinds(self, rate_rps: float) -> Iterator[Kind]:
-        """Configurations by kind of hardware; those of a product come in its order.
+    def _counts(self, lattice: Lattice) -> Iterator[int]:
+        return counts(lattice, *self.leaves_out)
 
-        Args:
-            rate_rps: arrival rate where the space has no such axis [requests/s].
+    def kinds(self, load: Workload | None) -> list[Kind]:
+        """Kinds of hardware in the order of the axes; without a load they can only be counted.
+
+        Raises:
+            InputError: if no configuration is within the limits, there are too many kinds, or a
+                workload is not to be had.
         """
-        for design in self.design:
-            hardware = {
-                name: values
-                for name, values in self.axes.items()
-                if name not in _PER_ROW and _has(design, name)
-            } | {"design": (design,)}
-            rows = self._rows(design, rate_rps)
-            for values in product(*hardware.values()):
-                labels = dict(zip(hardware, values, strict=True))
-                cluster = cluster_of(**labels)
-                kept = self._within_limits(cluster, rows)
-                if kept.any():
-                    yield Kind(labels, Group(cluster, Rows(*(each[kept] for each in rows))))
+        rate_rps = 1.0 if load is None else float(np.asarray(load.rate_rps))
 
-    def _rows(self, design: str, rate_rps: float) -> Rows:
-        """All counts and rates of a design."""
-        axes = {"prompt": (0,), "token": (0,), "machines": (0,), "rate_rps": (rate_rps,)}
-        axes |= {name: self.axes[name] for name in axes if name in self.axes and _has(design, name)}
-        grid = np.meshgrid(*(np.array(axes[name], float) for name in _PER_ROW), indexing="ij")
-        return Rows(*(each.ravel() for each in grid))
+        @cache
+        def load_of(name: str | None) -> Any:
+            if load is None:
+                return 0.0
+            chosen = load if name is None else mix(name, rate_rps)
+            # The requests themselves would only weigh a message to another process down.
+            return replace(chosen, source=HostOnly(None))
 
-    def _within_limits(self, cluster: Cluster, rows: Rows) -> np.ndarray:
-        counted = rows.of(cluster)
-        kept = np.ones(len(rows.rate_rps), bool)
-        for name, limit in self.limits.items():
-            kept &= getattr(counted, LIMITS[name]) <= limit * (1.0 + SLACK)
-        return kept
+        every = kinds_of(self.axes, self.zipped, self.limits, rate_rps, load_of)
+        kinds = list(islice(every, MANY + 1))
+        if len(kinds) > MANY:
+            raise InputError(f"space: more than {MANY:,} kinds of hardware; sweep parts of it")
+        if not kinds:
+            raise InputError(
+                f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "
+                "clusters of the space exceed them"
+            )
+        return kinds
+
+    def lattice(self, load: Workload | None) -> Lattice:
+        """The configurations by number, limits and constraints left aside; see `kinds`."""
+        return Lattice(self.kinds(load), block_rows())
 
     def to_toml(self) -> str:
         """The space as TOML, which `from_toml` reads."""
-        given = (self.axes | self.limits).items()
-        return "".join(f"{name} = {toml_value(value)}\n" for name, value in given)
+        lists = {name: getattr(self, name) for name in ("zipped", "constraints")}
+        given = self.axes | {name: each for name, each in lists.items() if each} | self.limits
+        return "".join(f"{name} = {toml_value(value)}\n" for name, value in given.items())
 
     @classmethod
     def from_toml(cls, path: str | Path) -> DesignSpace:
         """The space that a TOML file describes.
 
-        The file has the fields of this class. An axis is a list, a single value, or for numbers
-        `{ start = 1, stop = 71, step = 1 }`, like Python's range without `stop` itself; `step` is
-        1 by default.
+        The file has the fields of this class. An axis is a list, a single value, or for numbers a
+        range: `{ start = 1, stop = 71, step = 1 }`, like Python's without `stop` itself, where
+        `step` is 1 by default; or `{ from = 1.0, to = 100.0, points = 50 }` with both ends, evenly
+        spaced or with `spacing = "log"`.
 
         Raises:
             InputError: for a file that cannot be read, an unknown field or a bad value.
@@ -201,9 +217,25 @@ class DesignSpace:
             raise InputError(f"{entry.where}: {problem}") from problem
 
 
-_PER_ROW = ("prompt", "token", "machines", "rate_rps")
-"""Axes whose values vary within a kind of hardware, in the order of `Rows`."""
+def _texts(field: str, given: Any) -> tuple[str, ...]:
+    texts = [given] if isinstance(given, str) else list(given or ())
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"{field}: {text!r} is not a text")
+    return tuple(texts)
 
 
-def _has(design: str, axis: str) -> bool:
-    return AXES[axis].baseline if is_baseline(design) else AXES[axis].splitwise
+def _zipped(given: Any, axes: Axes) -> tuple[tuple[str, ...], ...]:
+    groups = tuple(_texts("zipped", group) for group in given or ())
+    names = [name for group in groups for name in group]
+    for name in names:
+        if check_choice("zipped", name, AXES) not in axes:
+            raise InputError(f"zipped: {name} has no values; give it some")
+        if names.count(name) > 1:
+            raise InputError(f"zipped: {name!r} is given more than once")
+    for group in groups:
+        lengths = {name: len(axes[name]) for name in group}
+        if len(group) < 2 or len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise InputError(f"zipped: needs two or more axes with equally many values; {told}")
+    return groups

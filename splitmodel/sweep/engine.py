@@ -15,7 +15,6 @@ from itertools import chain
 from threading import Lock
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from tqdm import tqdm
@@ -25,32 +24,10 @@ from splitmodel.errors import check_range
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.workload import Workload
+from splitmodel.sweep.rows import Rows
 
 CHUNK = 1024
 """Configurations per call of the compiled function: few enough that their cells stay in cache."""
-
-
-class Rows(NamedTuple):
-    """Configurations of one kind of hardware; every array has shape [rows]."""
-
-    prompt: np.ndarray
-    """Machines in the prompt pool; zero for a baseline."""
-    token: np.ndarray
-    """Machines in the token pool; zero for a baseline."""
-    mixed: np.ndarray
-    """Machines in the mixed pool; zero for a Splitwise design."""
-    rate_rps: np.ndarray
-    """Arrival rate [requests/s]."""
-
-    @property
-    def machines(self) -> np.ndarray:
-        """Machines in all pools."""
-        return self.prompt + self.token + self.mixed
-
-    def of(self, cluster: Cluster) -> Cluster:
-        """The cluster with these counts."""
-        counts = (self.prompt, self.token, self.mixed)
-        return eqx.tree_at(lambda tree: [pool.machines for pool in tree.pools], cluster, counts)
 
 
 class Group(NamedTuple):

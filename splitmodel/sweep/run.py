@@ -1,27 +1,34 @@
-"""A design space in, one labelled Dataset out."""
+"""A design space in, labelled results out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import numpy as np
 import xarray as xr
 
 from splitmodel.cluster.metrics import Metrics
-from splitmodel.errors import check_choice
+from splitmodel.errors import InputError, check_choice
 from splitmodel.evaluate import Question, prepare
 from splitmodel.iteration.timing import Timing
-from splitmodel.results import dataset
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
-from splitmodel.sweep.axes import AXES, axis_attrs
-from splitmodel.sweep.design_space import DesignSpace, Kind
-from splitmodel.sweep.engine import run_rows
+from splitmodel.sweep.atlas import Atlas
+from splitmodel.sweep.compute import FATES, RESULT, compute
+from splitmodel.sweep.design_space import DesignSpace
+from splitmodel.sweep.generate import AXES_OF_ROWS
+from splitmodel.sweep.job import Job
+from splitmodel.sweep.lattice import Lattice, block_rows
+from splitmodel.sweep.reduction import Reduction
+from splitmodel.sweep.table import LARGEST, Table
+from splitmodel.sweep.tallies import Fates
 from splitmodel.units import Scalar
 
 
@@ -48,9 +55,16 @@ def sweep(
     reference: str | Machine | None = None,
     tier: str = "analytic",
     variables: Sequence[str] | None = None,
+    reduce: Reduction | Mapping[str, Reduction] | None = None,
+    store: str | Path | None = None,
+    resume: bool = False,
+    client: Any = None,
     progress: bool = False,
-) -> xr.Dataset:
-    """Metrics of every configuration of a design space.
+) -> xr.Dataset | xr.DataTree:
+    """Metrics of every configuration of a design space, or what reductions tell of them.
+
+    All devices of this process take part, and with `jax.distributed` those of all processes, which
+    then call it alike and get the same result.
 
     Args:
         space: the configurations; its axes take precedence over the rate of `load`.
@@ -62,28 +76,42 @@ def sweep(
         stack: serving stack, "splitwise-2023" or "graphs".
         reference: machine of the slowdowns' denominator; by default that of the SLO, DGX-A100.
         tier: "analytic".
-        variables: names of the outputs that are wanted, by default all; `status` always comes
-            with them.
-        progress: show a bar.
+        variables: names of the outputs that are wanted, by default all, or with `reduce` those that
+            it needs; `status` always comes with them.
+        reduce: what to tell instead of all configurations, in little memory however many there
+            are: `TopK`, `Pareto`, `Histogram`, `Count`; or several by name.
+        store: folder that keeps finished parts, so that the sweep can be resumed. Without `reduce`
+            it holds the table in Zarr format, so that this may be larger than memory.
+        resume: go on with what a store of the same sweep holds.
+        client: `distributed.Client` of a Dask cluster that does the work.
+        progress: print size and estimated time, and show a bar.
 
     Returns:
-        Dataset. With Splitwise designs only, or baselines only, and without limits it has one
-        dimension per axis, named as the axis. Otherwise it has one dimension `config` with the
-        axes as coordinates: `machines` is there the total, and what a design does not have is 0,
-        empty or false. A configuration that cannot serve the load, be it for lack of memory, is
-        not an error: its `status` tells.
+        Dataset. With Splitwise designs only, or baselines only, and with neither limits, zipped
+        axes nor `store`, a table has one dimension per axis, named as the axis. Otherwise it has
+        one dimension `config` with the axes as coordinates: `machines` is there the total, and what
+        a design does not have is 0, empty or false. A configuration that cannot serve the load, be
+        it for lack of memory, is not an error: its `status` tells. The attributes count
+        configurations by status. With several reductions it is a DataTree of their Datasets.
 
     Raises:
-        InputError: for an unknown name or a malformed value, before any work.
+        InputError: for an unknown name or a malformed value, before any work; for a store of
+            another sweep, or one that cannot be written.
     """
     outputs = Metrics.__dataclass_fields__
-    names = tuple(outputs if variables is None else dict.fromkeys([*variables, "status"]))
-    for name in names:
+    reductions = dict(reduce) if isinstance(reduce, Mapping) else {RESULT: reduce or Table()}
+    needed = {
+        name
+        for field, each in reductions.items()
+        for name in _checked(field, each).names(f"reduce: {field}", {*outputs, *AXES_OF_ROWS})
+    }
+    asked = outputs if variables is None and reduce is None else variables or ()
+    for name in asked:
         check_choice("variables", name, outputs)
-    kinds = list(space.kinds(float(np.asarray(load.rate_rps))))
-    groups = [kind.group for kind in kinds]
+    names = tuple(dict.fromkeys([*asked, *sorted(needed & outputs.keys()), "status"]))
+    kinds = space.kinds(load)
     question = prepare(
-        [group.cluster for group in groups],
+        [kind.cluster for kind in kinds],
         model,
         slo,
         timing=timing,
@@ -93,35 +121,28 @@ def sweep(
         tier=tier,
         must_serve=False,
     )
-    values = run_rows(_Chosen(question, names), load, groups, progress=progress)
-    dims = tuple(space.axes) if space.is_product else ("config",)
-    shape = [len(space.axes[name]) for name in dims] if space.is_product else [-1]
-    coords = {name: _coordinate(name, space, kinds) for name in space.axes}
-    coords.setdefault("rate_rps", xr.Variable((), load.rate_rps, axis_attrs("rate_rps")))
-    return dataset(
-        {
-            name: values[name].reshape(*shape, *values[name].shape[1:])
-            for name in names
-            if name not in space.axes  # the axis `machines` is the output of that name
-        },
-        dims,
-        coords,
+    lattice = Lattice(kinds, block_rows())
+    if reduce is None and store is None and lattice.size > LARGEST:
+        raise InputError(
+            f"space: {lattice.size:,} configurations; a table in memory has at most {LARGEST:,}; "
+            "give reduce=, or store= for a table on disk"
+        )
+    chosen = _Chosen(question, names)
+    job = Job(chosen, names, lattice, *space.leaves_out, {FATES: Fates(), **reductions})
+    atlas = Atlas(
+        lattice,
+        space.axes,
+        tuple(kind.labels for kind in kinds),
+        space.is_product,
+        float(np.asarray(load.rate_rps)),
         {"space": space.to_toml(), "workload": str(load.label.value), **question.provenance},
     )
+    return compute(job, atlas, store=store, resume=resume, client=client, progress=progress)
 
 
-def _coordinate(name: str, space: DesignSpace, kinds: Sequence[Kind]) -> xr.Variable:
-    """Values of an axis: once each in a product, else of every configuration."""
-    if space.is_product:
-        return xr.Variable(name, np.array(space.axes[name]), axis_attrs(name))
-    columns = []
-    for labels, (_, rows) in kinds:
-        counts = {"prompt": rows.prompt, "token": rows.token, "machines": rows.machines}
-        if name == "rate_rps":
-            columns.append(rows.rate_rps)
-        elif name in counts:
-            columns.append(counts[name].astype(int))
-        else:
-            label = labels.get(name, AXES[name].absent)
-            columns.append(np.full(len(rows.rate_rps), label))
-    return xr.Variable("config", np.concatenate(columns), axis_attrs(name))
+def _checked(field: str, reduction: Any) -> Reduction:
+    if not isinstance(reduction, Reduction):
+        raise InputError(
+            f"reduce: {field}: {reduction!r} is no reduction; give TopK, Pareto, Histogram or Count"
+        )
+    return reduction

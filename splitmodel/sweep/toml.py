@@ -7,30 +7,39 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from splitmodel.errors import InputError
 from splitmodel.specs.entry import Entry
 
-LARGEST = 10_000_000
-"""Configurations that a space may have: their metrics take a few gigabytes."""
+LONGEST = 10_000_000
+"""Values that an axis may have."""
+_SPACED = {"even": np.linspace, "log": np.geomspace}
 _ABSENT = object()
 
 
 def toml_value(value: Any) -> str:
-    """A value, or the values of an axis; evenly spaced whole numbers as a range."""
+    """A value, or the values of an axis; evenly spaced whole numbers and long axes as a range."""
     if isinstance(value, tuple):
-        if (step := _step(value)) is not None:
-            return f"{{ start = {value[0]}, stop = {value[-1] + step}, step = {step} }}"
-        return f"[{', '.join(map(toml_value, value))}]"
+        return _range(value) or f"[{', '.join(map(toml_value, value))}]"
     # TOML writes texts, numbers and truth values as JSON does.
     return json.dumps(value)
 
 
-def _step(values: tuple[Any, ...]) -> int | None:
-    """Step between whole numbers that ascend evenly, of which there are at least three."""
-    if len(values) < 3 or not all(type(each) is int for each in values):
+def _range(values: tuple[Any, ...]) -> str | None:
+    """Three or more numbers as the range that gives exactly them, if there is one."""
+    if len(values) < 3:
         return None
-    step = values[1] - values[0]
-    return step if step > 0 and values == tuple(range(values[0], values[-1] + 1, step)) else None
+    if all(type(each) is int for each in values):
+        step = values[1] - values[0]
+        if step > 0 and values == tuple(range(values[0], values[-1] + 1, step)):
+            return f"{{ start = {values[0]}, stop = {values[-1] + step}, step = {step} }}"
+    elif all(type(each) is float for each in values) and 0.0 < values[0] < values[-1]:
+        for name, spaced in _SPACED.items():
+            if np.array_equal(spaced(values[0], values[-1], len(values)), values):
+                ends = f"from = {values[0]!r}, to = {values[-1]!r}"
+                return f'{{ {ends}, points = {len(values)}, spacing = "{name}" }}'
+    return None
 
 
 def values_of(entry: Entry, name: str) -> Any:
@@ -45,17 +54,34 @@ def values_of(entry: Entry, name: str) -> Any:
     if not isinstance(value, Mapping):
         return value
     table = entry.table(name)
+    return _between(table) if "points" in table else _steps(table)
+
+
+def _steps(table: Entry) -> list[float]:
     start, stop = table.number("start"), table.number("stop")
     step = table.number("step", 1.0)
     table.refuse_unknown()
     # A little less, so that rounding does not add a value at the end.
     values = (stop - start) / step - 1e-9
-    if values > LARGEST:
+    _check_length(table, values)
+    if values <= 0.0:
+        raise InputError(f"{table.where}: stop = {stop:g} is not beyond start = {start:g}")
+    return [start + step * index for index in range(math.ceil(values))]
+
+
+def _between(table: Entry) -> list[float]:
+    low, high, points = table.number("from"), table.number("to"), table.count("points")
+    spaced = _SPACED[table.text("spacing", "even", choices=_SPACED)]
+    table.refuse_unknown()
+    _check_length(table, points)
+    if high <= low or points < 2:
         raise InputError(
-            f"{entry.field(name)}: a range of {values:.3g} values; at most {LARGEST:,} "
-            "configurations are swept at once"
+            f"{table.where}: from = {low:g}, to = {high:g}, points = {points:g}; it needs two or "
+            "more points, and the second end beyond the first"
         )
-    count = math.ceil(values)
-    if count < 1:
-        raise InputError(f"{entry.field(name)}: stop = {stop:g} is not beyond start = {start:g}")
-    return [start + step * index for index in range(count)]
+    return spaced(low, high, int(points)).tolist()
+
+
+def _check_length(table: Entry, values: float) -> None:
+    if values > LONGEST:
+        raise InputError(f"{table.where}: {values:.3g} values; an axis has at most {LONGEST:,}")

@@ -5,20 +5,22 @@ import pytest
 
 from splitmodel.errors import InputError
 from splitmodel.sweep.design_space import DesignSpace
+from splitmodel.sweep.lattice import Lattice
 
 SPLIT = {"design": ["AA", "HA"], "prompt": range(1, 4), "token": [2, 5]}
 BASELINES = {"design": ["baseline-A100", "baseline-H100"], "machines": [10, 20]}
 
 
 def rows_of(space: DesignSpace) -> list[tuple[float, ...]]:
-    return [row for kind in space.kinds(1.0) for row in zip(*kind.group.rows, strict=True)]
+    lattice = Lattice(space.kinds(None), block_rows=1)
+    return [*zip(*lattice.columns(np.arange(lattice.size)).values(), strict=True)]
 
 
 def test_a_product_holds_every_combination_in_the_order_of_its_axes():
     space = DesignSpace(**SPLIT, rate_rps=[3.0, 4.0], power_cap=[0.5, 1.0])
     assert list(space.axes) == ["design", "power_cap", "prompt", "token", "rate_rps"]
     assert space.is_product and len(space) == 2 * 2 * 3 * 2 * 2
-    labels = [tuple(kind.labels.values()) for kind in space.kinds(1.0)]
+    labels = [tuple(kind.labels.values()) for kind in space.kinds(None)]
     assert labels == [("AA", 0.5), ("AA", 1.0), ("HA", 0.5), ("HA", 1.0)]
     assert rows_of(space)[:5] == [
         (1.0, 2.0, 0.0, 3.0),
@@ -49,7 +51,7 @@ def test_each_kind_of_design_varies_along_its_own_axes():
         batching=["mixed", "request"],
     )
     assert not space.is_product
-    assert [kind.labels for kind in space.kinds(1.0)] == [
+    assert [kind.labels for kind in space.kinds(None)] == [
         {"design": "AA", "kv_transfer": "auto"},
         {"design": "AA", "kv_transfer": "none"},
         {"design": "baseline-H100", "batching": "mixed"},
@@ -93,7 +95,7 @@ def test_limits_leave_out_what_exceeds_them(limit, fitting):
             max_machines=70,
         ),
     ],
-    ids=len,
+    ids=["product", "listed", "many"],
 )
 def test_toml_gives_the_same_space_back(space, tmp_path):
     path = tmp_path / "space.toml"
@@ -124,10 +126,6 @@ def test_ranges_in_toml_exclude_their_end(tmp_path):
         ({**SPLIT, "design": [3]}, "design: 3 is not a name"),
         ({**SPLIT, "design": []}, "design: empty"),
         ({**SPLIT, "prompt": range(0)}, "prompt: empty"),
-        (
-            {**SPLIT, "prompt": range(1, 5001), "rate_rps": range(1, 1001)},
-            "prompt: with its 5,000 values the space has up to 20,000,000 configurations",
-        ),
         ({**SPLIT, "prompt": [0, 1]}, r"prompt: 0 is outside the allowed range \(0, inf\)"),
         ({**SPLIT, "token": [1.5]}, "token: 1.5 is not a whole number"),
         ({**SPLIT, "token": [True]}, "token: True is not a number"),
@@ -166,7 +164,7 @@ def test_bad_spaces_are_refused(given, message):
         ('design = "AA"\nprompt = { stop = 3 }\ntoken = 1', "prompt.start: missing"),
         (
             'design = "AA"\nprompt = { start = 1, stop = 1e12 }\ntoken = 1',
-            "prompt: a range of 1e.12 values; at most 10,000,000",
+            "prompt: 1e.12 values; an axis has at most 10,000,000",
         ),
         ('design = "AA"\nprompt = { start = 1, stop = 3, by = 1 }\ntoken = 1', "unknown name 'by'"),
         ('design = "AA', "malformed TOML"),

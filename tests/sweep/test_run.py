@@ -153,7 +153,7 @@ def test_a_machine_without_a_profile_is_a_status():
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(given, message, monkeypatch):
-    monkeypatch.setattr(run, "run_rows", lambda *_: pytest.fail("it went to work"))
+    monkeypatch.setattr(run, "compute", lambda *_: pytest.fail("it went to work"))
     space = sm.DesignSpace(design="AA", prompt=1, token=1)
     with pytest.raises(sm.InputError, match=message):
         sm.sweep(space, LOAD, **{"model": MODEL, **given})

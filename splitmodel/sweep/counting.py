@@ -1,0 +1,33 @@
+"""How many configurations are within limits and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from splitmodel.specs.leaves import as_arrays
+from splitmodel.sweep import kernel
+from splitmodel.sweep.expression import Expression
+from splitmodel.sweep.lattice import Lattice
+
+_BLOCKS = 64
+"""Blocks of one call."""
+
+
+def counts(
+    lattice: Lattice, limits: np.ndarray, constraints: tuple[Expression, ...]
+) -> Iterator[int]:
+    """Numbers of configurations that the space does not leave out, by some blocks at a time."""
+    mesh = Mesh(np.array(jax.local_devices()[:1]), ("blocks",))
+    generate = kernel.generate(mesh, lattice.block_rows, constraints)
+    likes, values, bounds = as_arrays((lattice.likes, lattice.values, limits))
+    for start in range(0, lattice.blocks, _BLOCKS):
+        for blocks in lattice.runs(start, min(start + _BLOCKS, lattice.blocks), _BLOCKS):
+            filled = np.resize(blocks, _BLOCKS)  # of one shape, so that one compilation serves
+            _, kept = generate(
+                likes[lattice.family(blocks)], values, bounds, lattice.describe(filled)
+            )
+            yield int(np.asarray(kept)[: len(blocks)].sum())

@@ -1,0 +1,91 @@
+"""The compiled stages of a sweep: blocks are made, evaluated and reduced where they lie.
+
+Each stage is one program per shape for any number of devices: `shard_map` deals the blocks out, and
+within a device they follow one another. As a device always runs the same program on blocks of the
+same shape, a configuration's result does not depend on how many devices there are.
+
+Evaluation, which takes long to compile, is a program of its own: another limit, condition or
+reduction compiles in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from splitmodel.sweep.expression import Expression
+from splitmodel.sweep.generate import allowed, axes_of, rows_of
+from splitmodel.sweep.lattice import Blocks
+from splitmodel.sweep.packing import unpack
+from splitmodel.sweep.reduction import Block, Reduction
+from splitmodel.sweep.rows import Rows
+from splitmodel.units import Flag, Scalar
+
+_ALL, _DEALT = PartitionSpec(), PartitionSpec("blocks")
+
+
+@cache
+def generate(mesh: Mesh, block_rows: int, constraints: tuple[Expression, ...]) -> Any:
+    """Function of (structure, values, limits, blocks): rows of each block, and which count."""
+
+    def one(like: Any, values: Scalar, limits: Scalar, block: Blocks) -> tuple[Rows, Flag]:
+        rows, used = rows_of(block.place, values, block_rows)
+        return rows, used & allowed(unpack(block.cluster, like[0]), rows, limits, constraints)
+
+    def several(like: Any, values: Scalar, limits: Scalar, blocks: Blocks) -> tuple[Rows, Flag]:
+        return jax.lax.map(lambda block: one(like, values, limits, block), blocks)
+
+    return _dealt(mesh, several, whole=3, dealt=1)
+
+
+@cache
+def evaluate(mesh: Mesh) -> Any:
+    """Function of (function, structure, blocks, rows, kept): outputs of every row.
+
+    Of blocks without a row that counts they are 0.
+    """
+    return _dealt(mesh, _evaluate, whole=2, dealt=3)
+
+
+def _evaluate(
+    function: Any, like: Any, blocks: Blocks, rows: Rows, kept: Flag
+) -> dict[str, Scalar]:
+    def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:
+        block, rows, kept = given
+        cluster, load = unpack(block.cluster, like[0]), unpack(block.load, like[1])
+
+        def values(rows: Rows) -> dict[str, Scalar]:
+            def of_row(row: Rows) -> dict[str, Scalar]:
+                return function(row.of(cluster), load.with_rate(row.rate_rps))
+
+            return jax.vmap(of_row)(rows)
+
+        shapes = eqx.filter_eval_shape(values, rows)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.cond(kept.any(), values, lambda _: nothing, rows)
+
+    return jax.lax.map(one, (blocks, rows, kept))
+
+
+@cache
+def reduce(mesh: Mesh, reductions: tuple[tuple[str, Reduction], ...], width: int) -> Any:
+    """Function of (outputs, rows, kept): partial results of each block by reduction."""
+
+    def one(outputs: Mapping[str, Scalar], rows: Rows, kept: Flag) -> dict[str, Any]:
+        block = Block(outputs, axes_of(rows), kept)
+        return {name: reduction.of_block(block, width) for name, reduction in reductions}
+
+    return _dealt(mesh, jax.vmap(one), whole=0, dealt=3)
+
+
+def _dealt(mesh: Mesh, function: Any, whole: int, dealt: int) -> Any:
+    """Compiled; all devices have the first `whole` arguments and share out the other `dealt`."""
+    specs = (_ALL,) * whole + (_DEALT,) * dealt
+    mapped = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=_DEALT, check_vma=False)
+    return jax.jit(mapped)
