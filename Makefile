@@ -19,7 +19,7 @@ test: .venv/dev
 	$(BIN)/pytest -n 2 --x64 -m numerics
 
 docs: .venv/dev
-	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build/html
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

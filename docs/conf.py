@@ -1,12 +1,24 @@
 """Sphinx configuration: every page with code is executed, and any warning fails the build."""
 
+import os
+import sys
+from pathlib import Path
+
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 import splitmodel
 
+HERE = Path(__file__).parent
+# The first two extensions lie here.
+sys.path.insert(0, str(HERE))
+# Pages compile the same functions, each in its own process: what one compiled, others load.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / "_generated" / "compiled"))
+
 project = "splitmodel"
 author = "the splitmodel authors"
 extensions = [
+    "explorer",
+    "figures",
     "myst_nb",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
@@ -14,10 +26,12 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "_generated/api/modules.rst"]
+exclude_patterns = ["_build", "_generated/[!a]*", "_generated/api/modules.rst"]
 html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
+html_css_files = ["figures.css", "explorer.css"]
+html_favicon = "_static/icon.svg"
 
 # Outputs depend on the package, which a cache of notebooks does not see, hence "force".
 nb_execution_mode = "force"
