@@ -1,31 +1,65 @@
-"""Bars of highest rates, a group for each cluster."""
+"""Bars by route: highest rates of clusters, and ratios."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from splitmodel_studies.style import panels
+from splitmodel_studies.style import ink, panels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_GROUP = 0.8
+"""Width of a group of bars."""
 
 
 def rate_bars(rate_rps: xr.DataArray, label: str = "highest rate (requests/s)") -> Figure:
-    """Bars over `cluster`, one for each simulated `route`; a dash on each is the analytic tier."""
+    """Bars over `cluster`, one for each `route`."""
     figure, (panel,) = panels()
-    routes = [str(name) for name in rate_rps["route"].values if str(name).endswith("simulate")]
-    places, width = np.arange(rate_rps.sizes["cluster"]), 0.8 / len(routes)
-    for turn, name in enumerate(routes):
-        at = places + width * (turn - 0.5 * (len(routes) - 1))
-        panel.bar(at, rate_rps.sel(route=name), width, label=name)
-        analytic = rate_rps.sel(route=name.replace("simulate", "analytic"))
-        panel.hlines(analytic, at - 0.5 * width, at + 0.5 * width, colors="black", linewidth=3.0)
-        panel.hlines(analytic, at - 0.5 * width, at + 0.5 * width, colors="white", linewidth=1.2)
-    panel.plot([], [], color="grey", label="the same, analytic")
-    panel.set_xticks(places, [str(name).replace("-", "-\n") for name in rate_rps["cluster"].values])
+    names = [str(name).replace("-", "-\n") for name in rate_rps["cluster"].values]
+    _bars(panel, rate_rps)
+    panel.set_xticks(range(len(names)), names)
+    panel.set_ylabel(label)
+    return figure
+
+
+def ratio_bars(result: xr.Dataset, shown: Mapping[str, tuple[str, float]], label: str) -> Figure:
+    """Bars of variables over `route`.
+
+    Args:
+        result: holds the variables.
+        shown: by variable its name in the figure, and its published value, a dashed line.
+        label: of the axis.
+    """
+    figure, (panel,) = panels()
+    _bars(panel, xr.concat([result[name] for name in shown], dim="cluster"))
+    for place, (_, published) in enumerate(shown.values()):
+        ends = place - 0.5 * _GROUP, place + 0.5 * _GROUP
+        panel.hlines(published, *ends, colors=ink(), linestyles="dashed")
+    panel.plot([], [], color=ink(), linestyle="dashed", label="published")
+    panel.set_xticks(range(len(shown)), [name for name, _ in shown.values()])
     panel.set_ylabel(label)
     panel.legend()
     return figure
+
+
+def _bars(panel: Axes, values: xr.DataArray) -> None:
+    """Groups over `cluster`; the analytic tier is paler than the simulation beside it."""
+    routes = [str(name) for name in values["route"].values]
+    kinds = list(dict.fromkeys(name.split(",")[0] for name in routes))
+    width = _GROUP / len(routes)
+    for turn, name in enumerate(routes):
+        panel.bar(
+            np.arange(values.sizes["cluster"]) + width * (turn - 0.5 * (len(routes) - 1)),
+            values.transpose("cluster", "route").sel(route=name),
+            width,
+            label=name,
+            color=f"C{kinds.index(name.split(',')[0])}",
+            alpha=1.0 if name.endswith("simulate") else 0.5,
+        )
+    panel.legend()

@@ -6,7 +6,7 @@ calibrated roofline. Either tier, analytic or simulate, follows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -19,11 +19,11 @@ from splitmodel.iteration.timing import Timing
 from splitmodel.specs.semantics import Semantics
 from splitmodel_studies.kept import known
 
-SIMULATION = {"seeds": 2, "duration_s": 300.0}
+SIMULATION = {"seeds": 2, "duration_s": 240.0}
 """Runs at every rate: their means give a highest rate to about 1%."""
-CONFIRMED = {"splitwise-sim": 3, "physical": 1}
-"""Clusters about the analytic optimum between which simulation decides; one is simulated, not
-chosen."""
+CONFIRMED = {"splitwise-sim": 3}
+"""Clusters about the analytic optimum between which simulation decides; of other routes one
+is simulated."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Route:
     timing: Timing | None = None
     independent: bool = False
     """Whether prompt and output sizes are drawn independently, as the authors do."""
+    slo: str | sm.SLO = "splitwise"
 
     def load(self, workload: str) -> sm.Workload:
         """Requests; their rate plays no role."""
@@ -63,19 +64,24 @@ class Route:
     @property
     def question(self) -> dict[str, Any]:
         """What it settles of the arguments of `max_rate` and `provision`."""
-        return {"semantics": self.semantics, "timing": self.timing}
+        return {"semantics": self.semantics, "timing": self.timing, "slo": self.slo}
+
+
+def label(route: Route, tier: str) -> str:
+    """A route by one tier, as results name it."""
+    return f"{route.name}, {tier}"
 
 
 AUTHORS = Route("splitwise-sim", "splitwise-sim", independent=True)
 PHYSICAL = Route("physical", "physical")
 ROUTES = (AUTHORS, PHYSICAL)
 PAIRS = tuple((route, tier) for route in ROUTES for tier in TIERS)
-LABELS = tuple(f"{route.name}, {tier}" for route, tier in PAIRS)
+LABELS = tuple(label(route, tier) for route, tier in PAIRS)
 """Entries of `route` in results; claims are judged by the second, the authors' simulation."""
 
 
 def highest_rate_rps(served: Served, route: Route, tier: str) -> float:
-    """Highest rate that meets the nine limits of Splitwise [requests/s]."""
+    """Highest rate that meets all limits [requests/s]."""
     return known(
         ["highest rate", route.name, tier, *asdict(served).values()],
         lambda: sm.max_rate(
@@ -103,40 +109,42 @@ def rates(clusters: Mapping[str, Served]) -> xr.DataArray:
 
 
 def best_split(
-    design: str, route: Route, tier: str, workload: str = "conv", **goal: Any
-) -> dict[str, float]:
-    """The best cluster of a design.
+    designs: str | Sequence[str], route: Route, tier: str, workload: str = "conv", **goal: Any
+) -> dict[str, Any]:
+    """The best cluster of a design, or of several.
 
     Args:
-        design: its name.
+        designs: one name, or several.
         route: conventions.
         tier: "simulate" lets simulation decide between the few best of the analytic tier.
         workload: requests.
         goal: arguments of `provision`: maximise="rate" and a budget, or minimise= and `rate_rps`.
 
     Returns:
-        By name: prompt, token, machines, highest_rate_rps, cost_usd_per_hour and
-        power_provisioned_w; all NaN where no cluster meets the limits.
+        By name: design, prompt, token, machines, highest_rate_rps, cost_usd_per_hour and
+        power_provisioned_w; numbers are NaN where no cluster meets the limits.
     """
 
-    def answer() -> dict[str, float]:
+    def answer() -> dict[str, Any]:
         asked = dict(goal)
         load = route.load(workload).with_rate(asked.pop("rate_rps", 1.0))
-        confirm = {"confirm": CONFIRMED[route.name], **SIMULATION} if tier == "simulate" else {}
+        clusters = CONFIRMED.get(route.name, 1)
+        confirm = {"confirm": clusters, **SIMULATION} if tier == "simulate" else {}
         names = ["highest_rate_rps", "cost_usd_per_hour", "power_provisioned_w", "machines"]
         try:
             found = sm.provision(
-                load, model="bloom-176b", designs=[design], **asked, **route.question, **confirm
+                load, model="bloom-176b", designs=designs, **asked, **route.question, **confirm
             )
         except sm.InfeasibleError:
-            return dict.fromkeys(["prompt", "token", *names], float("nan"))
+            return {"design": ""} | dict.fromkeys(["prompt", "token", *names], float("nan"))
         best = found.isel(rank=0)
-        values = {name: float(best[name]) for name in ["prompt", "token", *names]}
+        values: dict[str, Any] = {"design": str(best["design"].item())}
+        values |= {name: float(best[name]) for name in ["prompt", "token", *names]}
         if "simulated_highest_rate_rps" in best:
             values["highest_rate_rps"] = float(best["simulated_highest_rate_rps"])
         return values
 
-    return known(["best split", design, route.name, tier, workload, sorted(goal.items())], answer)
+    return known(["best split", designs, route.name, tier, workload, sorted(goal.items())], answer)
 
 
 def over_routes(values: Iterable[float]) -> xr.DataArray:

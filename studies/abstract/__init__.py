@@ -1,0 +1,1 @@
+"""The two promises of the abstract."""

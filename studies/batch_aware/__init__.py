@@ -1,0 +1,1 @@
+"""Which conclusions survive a decode time that grows with its batch."""

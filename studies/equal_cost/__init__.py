@@ -1,0 +1,1 @@
+"""Clusters of equal cost for conversation, Figures 16 to 18."""

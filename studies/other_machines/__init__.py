@@ -1,0 +1,1 @@
+"""Machines that the paper did not have, in either role."""

@@ -1,0 +1,1 @@
+"""Conversation on clusters that were sized for coding."""

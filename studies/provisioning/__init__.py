@@ -1,0 +1,1 @@
+"""The space of splits and its cheapest point, Figure 12."""
