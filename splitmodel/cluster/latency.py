@@ -10,9 +10,9 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,7 +23,7 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
 from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import Delay, delay_from_moments
-from splitmodel.queueing.percentile import Requests, percentiles_and_tails
+from splitmodel.queueing.percentile import Requests, percentiles
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
@@ -34,39 +34,41 @@ exact mean and variance of its requests."""
 _LEAST_REFERENCE = 0.05
 """Least reference at a cell's end, as a share of that in its middle."""
 
-BY_PROMPT = ("ttft_s", "ttft_slowdown")
-"""Metrics that depend on the prompt size alone."""
-BY_SIZE = ("tbt_s", "e2e_s", "tbt_slowdown", "e2e_slowdown")
-"""Those that depend on both sizes."""
+TOGETHER = (
+    ("ttft_s",),
+    ("ttft_slowdown",),
+    ("tbt_s", "e2e_s"),
+    ("tbt_slowdown", "e2e_slowdown"),
+)
+"""Metrics over the same cells that are solved together; a compiler leaves out groups of which
+nothing is wanted."""
 
 
 class Latencies(eqx.Module):
-    """The six metrics as cells of requests, those over the same cells together."""
+    """The six metrics as cells of requests."""
 
-    by_prompt: Requests
-    """In the order of BY_PROMPT along the first axis."""
-    by_size: Requests
-    """In the order of BY_SIZE."""
+    groups: tuple[Requests, ...]
+    """Those of TOGETHER, each group's along the first axis."""
 
-    def percentiles_and_tails(
-        self, values: dict[str, Scalar]
-    ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-        """Each metric at P50, P90 and P99, shape [3], and the share of requests beyond a value."""
-        return self._each(percentiles_and_tails, values)
+    def percentiles(self) -> dict[str, jax.Array]:
+        """Each metric at P50, P90 and P99, shape [3]."""
+        return self._named([percentiles(group) for group in self.groups])
 
     def tails(self, values: dict[str, Scalar]) -> dict[str, jax.Array]:
         """Share of requests beyond each of several values, by metric; all of one shape [values]."""
-        return self._each(jax.vmap(Requests.tails), values)
-
-    def _each(self, function: Callable[[Requests, Scalar], Any], values: dict[str, Scalar]) -> Any:
-        solved = [
-            function(requests, jnp.stack([values[name] for name in names]))
-            for requests, names in ((self.by_prompt, BY_PROMPT), (self.by_size, BY_SIZE))
-        ]
-        leaves = jax.tree.map(lambda *each: jnp.concatenate(each), *solved)
-        return jax.tree.map(
-            lambda leaf: dict(zip((*BY_PROMPT, *BY_SIZE), leaf, strict=True)), leaves
+        return self._named(
+            [
+                jax.vmap(Requests.tails)(group, jnp.stack([values[name] for name in names]))
+                for group, names in zip(self.groups, TOGETHER, strict=True)
+            ]
         )
+
+    def _named(self, found: list[jax.Array]) -> dict[str, jax.Array]:
+        return {
+            name: row
+            for names, rows in zip(TOGETHER, found, strict=True)
+            for name, row in zip(names, rows, strict=True)
+        }
 
 
 class _Span(eqx.Module):
@@ -210,13 +212,16 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     wait = delay_from_moments(flow.wait_mean_s * share, flow.wait_variance_s2 * share**2)
     ttft = _widened(_between(flow.prefill_edges_s), flow.rest_s)
     weight = case.sizes.prompt_weight
-    by_prompt = (
-        _requests(ttft, None, wait, weight),
-        _requests(ttft, _between(reference_s[0]), wait, weight),
-    )
+    ttft_slowdown = _requests(ttft, _between(reference_s[0]), wait, weight)
     tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
     e2e, e2e_slowdown = _e2e(case, flow, reference_s)
-    return Latencies(_stacked(by_prompt), _stacked((tbt, e2e, tbt_slowdown, e2e_slowdown)))
+    groups = (
+        (_requests(ttft, None, wait, weight),),
+        (ttft_slowdown,),
+        (tbt, e2e),
+        (tbt_slowdown, e2e_slowdown),
+    )
+    return Latencies(tuple(map(_stacked, groups)))
 
 
 def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:

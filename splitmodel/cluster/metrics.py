@@ -116,10 +116,11 @@ def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits:
     throughput_rps = jnp.minimum(case.load.rate_rps, saturation_rps)
     spread = latencies(case, flow, reference_s)
     loosest = _loosest(limits)
-    percentiles, beyond = spread.percentiles_and_tails(loosest)
+    percentiles = spread.percentiles()
+    beyond = spread.tails({name: limit[None] for name, limit in loosest.items()})
     values = {name: jnp.where(answered, percentiles[name], jnp.inf) for name in METRICS}
     # Who exceeds any of them; an upper bound, as one request may exceed several.
-    outside = sum(jnp.where(loosest[name] > 0.0, beyond[name], 0.0) for name in METRICS)
+    outside = sum(jnp.where(loosest[name] > 0.0, beyond[name][0], 0.0) for name in METRICS)
     attainment = jnp.where(answered, jnp.maximum(1.0 - outside, 0.0), 0.0)
     met = answered
     for name in METRICS:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
@@ -21,13 +22,15 @@ from splitmodel.cluster.prompt_service import PromptService
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.transfer import visible_transfer_s
 from splitmodel.queueing.balanced import met_share
-from splitmodel.queueing.batch_level import batch_level, spread
+from splitmodel.queueing.batch_level import spread, tabulated_level
 from splitmodel.queueing.bounded_wait import bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
 from splitmodel.queueing.shortest_queue import Delays, Lengths, shortest_queue
 from splitmodel.units import Scalar
 
+_TABULATED = np.linspace(0.0, 1.0, 65)
+"""Batches between which the decode time is taken as linear, in logarithms of the largest."""
 _LINGERING = 1.5
 """Machines that a pool has lent beyond those that would do: the last request on one keeps it."""
 _OFTEN = 5.0
@@ -64,13 +67,13 @@ def splitwise_flow(case: Case) -> Flow:
 
     # Token pool: what would decode at once if memory had no end, and what exceeds it. Who decodes
     # sees as many others as there are on average, and itself.
-    wanted = batch_level(
+    batches = jnp.expm1(jnp.asarray(_TABULATED, dtype=float) * jnp.log1p(on_token.most))
+    wanted = tabulated_level(
         rate_rps / token_servers,
-        lambda others: (
-            sizes.mean_steps * case.step_s(jnp.minimum(others, on_token.most) + 1.0, token)
-        ),
-        (3.0 + prompt_servers / token_servers) * on_token.most,
+        batches,
+        sizes.mean_steps * case.step_s(batches + 1.0, token),
     )
+    wanted = jnp.minimum(wanted, (3.0 + prompt_servers / token_servers) * on_token.most)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)

@@ -35,6 +35,24 @@ def batch_level(
     return bracketed_root(excess, jnp.zeros_like(most), jnp.asarray(most), _ITERATIONS)
 
 
+def tabulated_level(rate_rps: Scalar, batches: jax.Array, stays_s: jax.Array) -> jax.Array:
+    """The same in closed form where the stay is linear between tabulated batches.
+
+    Where several batches solve it, the smallest. Beyond the last batch the stay is constant.
+
+    Args:
+        rate_rps: arrivals at one server [requests/s], a scalar.
+        batches: ascending from zero, [batches].
+        stays_s: times that a request stays there [s], [batches].
+    """
+    sustained_rps = jax.lax.cummax(batches / stays_s)
+    segment = jnp.sum(sustained_rps[1:] < rate_rps)
+    slopes = jnp.append(jnp.diff(stays_s) / jnp.diff(batches), 0.0)
+    slope = slopes[segment]
+    at_none_s = stays_s[segment] - slope * batches[segment]
+    return rate_rps * at_none_s / (1.0 - rate_rps * slope)
+
+
 def spread(batch: Scalar) -> Scalar:
     """Standard deviation of the number of requests that decode together: that of a Poisson."""
     return jnp.sqrt(jnp.maximum(batch, 1e-12))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 
-from splitmodel.queueing.quick_exp import quick_exp
+from splitmodel.queueing.quick_exp import quick_exp, quick_fall
 from splitmodel.units import Scalar
 
 _TINY_S = 1e-7
@@ -57,14 +57,8 @@ def mean_tail(middle: Scalar, half: Scalar, chance: Scalar) -> Scalar:
     low, high = middle - half, middle + half
     start = jnp.where(low > 0.0, low, 0.0)
     before = jnp.where(high > 0.0, start - low, 2.0 * half)
-    area = quick_exp(-start) * _reached(2.0 * half - before)
+    area = quick_exp(-start) * quick_fall(before - 2.0 * half)
     return (before + chance * area) / (2.0 * half)
-
-
-def _reached(time: Scalar) -> Scalar:
-    """1 − exp(−time) for times from zero, without loss of digits; quicker than `expm1`."""
-    series = time * (1.0 - time * (1.0 / 2.0 - time * (1.0 / 6.0 - time / 24.0)))
-    return jnp.where(time < 0.05, series, 1.0 - quick_exp(-time))
 
 
 def delay_from_moments(mean_s: Scalar, variance_s2: Scalar) -> Delay:

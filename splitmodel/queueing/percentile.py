@@ -14,7 +14,7 @@ import numpy as np
 
 from splitmodel.queueing.delay import Delay, mean_tail
 from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
-from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_root
+from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
 
@@ -128,53 +128,68 @@ class Requests(eqx.Module):
         return jax.lax.stop_gradient(jnp.concatenate([least[None], values]))
 
 
-def percentiles_and_tails(metrics: Requests, values: Scalar) -> tuple[jax.Array, jax.Array]:
-    """Percentiles of several metrics, and their tails.
+def percentiles(metrics: Requests) -> jax.Array:
+    """Several metrics at PERCENTILES, ascending, shape [metrics, 3].
 
     Args:
         metrics: with the axis of metrics.
-        values: one for each metric, shape [metrics].
-
-    Returns:
-        The metrics at PERCENTILES, ascending, shape [metrics, 3], and the share of requests that
-        exceed the metric's value, shape [metrics].
     """
     cells, tried = jax.vmap(Requests._cells)(metrics), jax.vmap(Requests._first_tried)(metrics)
-    count, levels = values.shape[0], len(EXCEEDED)
-    exceeded = jnp.tile(jnp.asarray(np.array(EXCEEDED), dtype=float), count)
+    return jax.lax.cummax(_found(cells, tried), axis=1)
 
-    def relative(points: jax.Array) -> jax.Array:
-        """Tails over `exceeded` at points of shape [metrics · levels]."""
-        tails = jax.vmap(jax.vmap(_Cells.tail, in_axes=(None, 0)))
-        return tails(cells, points.reshape(count, levels)).ravel() / exceeded
+
+@jax.custom_jvp
+@jax.jit
+def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
+    """Where the tails of several metrics fall to EXCEEDED, [metrics, levels].
+
+    Args:
+        cells: with the axis of metrics.
+        tried: values where the search begins, [metrics, tried].
+    """
+    count, levels = tried.shape[0], len(EXCEEDED)
+    exceeded = jnp.tile(jnp.asarray(np.array(EXCEEDED), dtype=float), count)
 
     # In vectors over all metrics and levels: of matrices with an axis of three, the compiler makes
     # no vector instructions, and the search takes longer than the tails.
-    def solve(_: object, least: jax.Array) -> jax.Array:
-        def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
-            """Every level looks at the same point of a metric."""
-            tails = jax.vmap(_Cells.tail)(cells, points)
-            point, tail = (jnp.repeat(each, levels) for each in (points, tails))
-            return bracket.narrowed(spot(point, tail / exceeded)), None
+    def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
+        """Every level looks at the same point of a metric."""
+        tails = jax.vmap(_Cells.tail)(cells, points)
+        point, tail = (jnp.repeat(each, levels) for each in (points, tails))
+        return bracket.narrowed(spot(point, tail / exceeded)), None
 
-        def step(_: jax.Array, bracket: Bracket) -> Bracket:
-            points = bracket.inside
-            return bracket.narrowed(spot(points, relative(points)))
+    def step(_: jax.Array, bracket: Bracket) -> Bracket:
+        points = bracket.inside
+        tails = _tails(cells, points.reshape(count, levels)).ravel()
+        return bracket.narrowed(spot(points, tails / exceeded))
 
-        steps = _STEPS_OF_FEW if metrics.weight[0].size <= _FEW else _STEPS
-        if least.dtype == jnp.float64:
-            steps += EXTRA_FOR_FLOAT64
-        most = jnp.repeat(tried[:, -1], levels)
-        bracket = bracket_between(spot(least, 1.0 / exceeded), spot(most, jnp.zeros_like(most)))
-        # One after another in a loop, which has the cells in memory: in one expression with several
-        # points, the compiler would make each cell anew for every point.
-        bracket, _ = jax.lax.scan(share, bracket, tried[:, 1:-1].T)
-        return jax.lax.fori_loop(0, steps, step, bracket).crossing
+    steps = _STEPS_OF_FEW if cells.weight[0].size <= _FEW else _STEPS
+    if tried.dtype == jnp.float64:
+        steps += EXTRA_FOR_FLOAT64
+    least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
+    bracket = bracket_between(spot(least, 1.0 / exceeded), spot(most, jnp.zeros_like(most)))
+    # One after another in a loop, which has the cells in memory: in one expression with several
+    # points, the compiler would make each cell anew for every point.
+    bracket, _ = jax.lax.scan(share, bracket, tried[:, 1:-1].T)
+    return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
-    start = jnp.repeat(tried[:, 0], levels)
-    found = implicit_root(lambda points: relative(points) - 1.0, start, solve)
-    ascending = jax.lax.cummax(found.reshape(count, levels), axis=1)
-    return ascending, jax.vmap(_Cells.tail)(cells, values)
+
+def _tails(cells: _Cells, points: jax.Array) -> jax.Array:
+    """Tails of several metrics at points of shape [metrics, levels]."""
+    return jax.vmap(jax.vmap(_Cells.tail, in_axes=(None, 0)))(cells, points)
+
+
+@_found.defjvp
+def _found_jvp(
+    primals: tuple[_Cells, jax.Array], tangents: tuple[_Cells, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """The implicit derivative; zero where the tail is flat."""
+    cells, tried = primals
+    found = _found(cells, tried)
+    _, change = jax.jvp(lambda cells: _tails(cells, found), (cells,), tangents[:1])
+    _, slope = jax.jvp(lambda points: _tails(cells, points), (found,), (jnp.ones_like(found),))
+    steep = slope < 0.0
+    return found, jnp.where(steep, -change / jnp.where(steep, slope, -1.0), 0.0)
 
 
 def _total(cells: jax.Array) -> jax.Array:

@@ -45,12 +45,11 @@ def first_crossing(
         Chandrupatla, Advances in Engineering Software 28, 145–149 (1997).
     """
     first, last = tried[0], tried[-1]
-    tried = jax.lax.stop_gradient(tried)
     points = tried.shape[0]
     if tried.dtype == jnp.float64:
         iterations += EXTRA_FOR_FLOAT64
 
-    def solve(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> jax.Array:
+    def solve(function: Callable[[jax.Array], jax.Array], tried: jax.Array) -> jax.Array:
         def walked(state: _State) -> _State:
             """Go on to the next point, until one is below zero."""
             searching = state.at_b > 0.0
@@ -78,32 +77,45 @@ def first_crossing(
 
         # Until one is known, the upper end counts as above zero. Where there is no crossing both
         # ends become the same point.
-        one = jnp.ones_like(start)
+        one = jnp.ones_like(tried[0])
         state = _State(tried[0], tried[-1], one, one, 0.5 * one, tried[0], one)
         state = _refined(jax.lax.fori_loop(0, points + iterations, step, state))
         return jnp.where(jnp.abs(state.at_a) < jnp.abs(state.at_b), state.a, state.b)
 
-    root = implicit_root(function, tried[0], solve)
+    root = _implicit_root(function, solve, jax.lax.stop_gradient(tried))
     # An end that stands is no root: the function says nothing about its derivative.
     return jnp.where(root <= first, first, jnp.where(root >= last, last, root))
 
 
-def implicit_root(
+def _implicit_root(
     function: Callable[[jax.Array], jax.Array],
-    start: jax.Array,
     solve: Callable[[Callable[[jax.Array], jax.Array], jax.Array], jax.Array],
+    tried: jax.Array,
 ) -> jax.Array:
-    """What `solve(function, start)` finds, with the implicit derivative of a falling function.
+    """What `solve(function, tried)` finds, with the implicit derivative of a falling function.
 
-    Nothing is differentiated through the solver. The derivative is zero where the function is flat.
+    Nothing is differentiated through the solver, and nothing at all where no derivative is asked
+    for. It is zero where the function is flat.
     """
+    # What the function is closed over becomes its arguments, so that a derivative reaches it.
+    explicit, closed_over = jax.closure_convert(function, tried[0])
 
-    def tangent_solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
-        slope = linear(jnp.ones_like(y))
+    @jax.custom_jvp
+    def root(tried: jax.Array, *others: jax.Array) -> jax.Array:
+        return solve(lambda x: explicit(x, *others), tried)
+
+    @root.defjvp
+    def derivative(
+        primals: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]
+    ) -> tuple[jax.Array, jax.Array]:
+        others = primals[1:]
+        found = root(*primals)
+        _, change = jax.jvp(lambda *others: explicit(found, *others), others, tangents[1:])
+        _, slope = jax.jvp(lambda x: explicit(x, *others), (found,), (jnp.ones_like(found),))
         steep = slope < 0.0
-        return jnp.where(steep, y / jnp.where(steep, slope, -1.0), 0.0)
+        return found, jnp.where(steep, -change / jnp.where(steep, slope, -1.0), 0.0)
 
-    return jax.lax.custom_root(function, start, solve, tangent_solve)
+    return root(tried, *closed_over)
 
 
 class _State(NamedTuple):

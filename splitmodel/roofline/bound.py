@@ -19,7 +19,7 @@ from splitmodel.units import Scalar
 
 def p_norm(a: Scalar, b: Scalar, exponent: Scalar) -> Scalar:
     """(aᵖ + bᵖ)^(1/p) of positive `a`, `b`: a smooth maximum, evaluated in log space."""
-    return jnp.exp(jnp.logaddexp(exponent * jnp.log(a), exponent * jnp.log(b)) / exponent)
+    return a * jnp.exp(jnp.logaddexp(exponent * jnp.log(b / a), 0.0) / exponent)
 
 
 class GpuSeconds(eqx.Module):

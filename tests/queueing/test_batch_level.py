@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.batch_level import batch_level, spread
+from splitmodel.queueing.batch_level import batch_level, spread, tabulated_level
 
 pytestmark = pytest.mark.numerics
 
@@ -60,6 +60,26 @@ def test_derivative_with_respect_to_the_rate():
         jnp.asarray(2.0)
     )
     assert float(slope) == pytest.approx(2.0 / 0.6**2, rel=1e-4)
+
+
+@pytest.mark.parametrize("rate_rps", [0.01, 0.3, 3.0])
+@pytest.mark.parametrize(
+    "stay_s",
+    [
+        lambda batch: 2.0 + 0.2 * batch,
+        lambda batch: 5.0 + jnp.maximum(0.0, 0.4 * (batch - 8.0)),
+        lambda batch: 1.0 + (batch / 16.0) ** 2,
+    ],
+    ids=["line", "kink", "several solutions"],
+)
+def test_tabulated_stays(rate_rps, stay_s):
+    """Between batches where the stay is given; the last one's for all beyond."""
+    batches = jnp.linspace(0.0, 64.0, 257)
+    found = tabulated_level(jnp.asarray(rate_rps), batches, stay_s(batches))
+    batch = 0.0
+    for _ in range(1000):  # from below, so that the smallest solution is met first
+        batch = rate_rps * float(stay_s(jnp.asarray(min(batch, 64.0))))
+    assert float(found) == pytest.approx(batch, rel=1e-3)
 
 
 def test_spread_is_that_of_a_poisson():
