@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import islice
@@ -117,9 +116,11 @@ class DesignSpace:
                 raise InputError(f"{name}: none of the designs {', '.join(self.design)} has it")
 
     def _check_not_empty(self) -> None:
-        lattice = self.lattice(None)
-        if self.constraints and not any(self._counts(lattice)):
-            raise InputError(f"constraints: no configuration fulfils {list(self.constraints)}")
+        if self.constraints:
+            if not any(counts(self.lattice(None), *self.leaves_out)):
+                raise InputError(f"constraints: no configuration fulfils {list(self.constraints)}")
+        else:
+            self.kinds(None)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -145,13 +146,9 @@ class DesignSpace:
 
     def __len__(self) -> int:
         """Number of configurations; where something limits them, they are counted one by one."""
-        lattice = self.lattice(None)
         if not (self.limits or self.constraints):
-            return lattice.size
-        return sum(self._counts(lattice))
-
-    def _counts(self, lattice: Lattice) -> Iterator[int]:
-        return counts(lattice, *self.leaves_out)
+            return sum(kind.size for kind in self.kinds(None))
+        return sum(counts(self.lattice(None), *self.leaves_out))
 
     def kinds(self, load: Workload | None) -> list[Kind]:
         """Kinds of hardware in the order of the axes; without a load they can only be counted.
@@ -207,9 +204,14 @@ class DesignSpace:
 
     @classmethod
     def from_entry(cls, entry: Entry) -> DesignSpace:
-        """The space that one table of a file describes; see `from_toml`."""
+        """The space that one table of a file describes; see `from_toml`.
+
+        A single `workload` is the sweep's own, and no axis.
+        """
         entry.get("design")  # raises where it is missing
         given = {each.name: values_of(entry, each.name) for each in fields(cls)}
+        if isinstance(given["workload"], str):
+            given["workload"] = None
         entry.refuse_unknown()
         try:
             return cls(**given)

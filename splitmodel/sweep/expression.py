@@ -63,6 +63,8 @@ class Expression:
                 without one of its labels.
         """
         parsed = cls(field, text)
+        if not parsed.names:
+            raise InputError(f"{field}: {text!r} says nothing about a configuration")
         for name in sorted(parsed.names):
             if name not in allowed:
                 raise unknown_name(f"{field}: {text!r}: name", name, allowed)
@@ -81,7 +83,7 @@ class Expression:
 
     def holds(self, columns: _Columns) -> Flag:
         """Whether it is true."""
-        return jnp.asarray(self(columns)) != 0
+        return _true(self(columns))
 
 
 @cache
@@ -134,7 +136,12 @@ def _compiled(field: str, tree: ast.expr) -> _Evaluator:
 
 
 def _truth(value: _Evaluator) -> _Evaluator:
-    return lambda columns: jnp.asarray(value(columns)) != 0
+    return lambda columns: _true(value(columns))
+
+
+def _true(value: Any) -> Flag:
+    value = jnp.asarray(value)
+    return value if value.dtype == bool else value != 0
 
 
 def _labels(name: str) -> tuple[Any, ...]:

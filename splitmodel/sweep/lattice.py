@@ -17,7 +17,6 @@ import numpy as np
 
 from splitmodel.errors import InputError
 from splitmodel.specs.cluster import Cluster
-from splitmodel.specs.workload import Workload
 from splitmodel.sweep.packing import pack
 
 COLUMNS = ("prompt", "token", "mixed", "rate_rps")
@@ -42,8 +41,8 @@ class Kind(NamedTuple):
     """Values of the axes that make it."""
     cluster: Cluster
     """Its own counts play no role."""
-    load: Workload
-    """Its own rate plays no role."""
+    load: Any
+    """The workload, of which the rate plays no role; any pytree where rows are only counted."""
     dials: Sequence[Mapping[str, np.ndarray]]
     """Values by column; the columns of one dial have equal lengths and vary together. All dials
     together have every column once."""
@@ -97,7 +96,7 @@ class Lattice:
         self._load_row = np.array([list(loads).index(id(kind.load)) for kind in kinds])
         layouts, self.values = _layouts(kinds)
         self._lengths, self._layout = layouts[:, :DIALS].astype(np.int64), layouts
-        structures: dict[Any, tuple[Cluster, Workload]] = {}
+        structures: dict[Any, tuple[Cluster, Any]] = {}
         families = []
         for kind in kinds:
             structure = jax.tree.structure(kind.cluster)

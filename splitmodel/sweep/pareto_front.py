@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -16,6 +15,9 @@ from splitmodel.sweep.front import non_dominated
 from splitmodel.sweep.reduction import Partial
 from splitmodel.sweep.selection import Selection
 from splitmodel.units import Flag, Scalar
+
+_STRONG = 16
+"""Configurations of a block that strike out others: more leave less to the host, and cost more."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +48,20 @@ class Pareto(Selection):
         return (*((text, False) for text in self.minimise), *((t, True) for t in self.maximise))
 
     def chosen(self, keys: Scalar, kept: Flag) -> Flag:
-        """The front of a block.
+        """All that none of a few strong configurations of the block dominates.
 
-        The lexicographically least of those that are left is on the front, with its equals; they
-        go, and so does whatever they dominate.
+        Those are the least by weighted sums of the objectives. What they leave holds the front of
+        the block, and little more; the host finds the front itself.
         """
-
-        def step(state: tuple[Flag, Flag]) -> tuple[Flag, Flag]:
-            left, front = state
-            pivot, nearest = [], left
-            for column in range(keys.shape[1]):
-                least = jnp.min(jnp.where(nearest, keys[:, column], jnp.inf))
-                nearest &= keys[:, column] == least
-                pivot.append(least)
-            beaten = (keys >= jnp.stack(pivot)[None]).all(axis=-1)
-            return left & ~beaten, front | nearest
-
-        none = jnp.zeros_like(kept)
-        return jax.lax.while_loop(lambda state: state[0].any(), step, (kept, none))[1]
+        low = jnp.min(jnp.where(kept[:, None], keys, jnp.inf), axis=0)
+        high = jnp.max(jnp.where(kept[:, None], keys, -jnp.inf), axis=0)
+        scaled = (keys - low[None]) / jnp.where(high > low, high - low, 1.0)[None]
+        weights = jnp.asarray(_weights(len(self.objectives)), keys.dtype)
+        sums = jnp.sum(scaled[:, None, :] * weights[None], axis=-1)
+        strong = keys[jnp.argmin(jnp.where(kept[:, None], sums, jnp.inf), axis=0)]
+        each, other = keys[:, None, :], strong[None]
+        dominated = (each >= other).all(axis=-1) & (each > other).any(axis=-1)
+        return kept & ~dominated.any(axis=1)
 
     def best(self, keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The front, in the order of numbers."""
@@ -86,3 +84,8 @@ class Pareto(Selection):
             "where": self.where,
         }
         return found
+
+
+def _weights(objectives: int) -> np.ndarray:
+    """Weights of the sums, shape [sums, objectives]: evenly spread at random, but always alike."""
+    return np.random.default_rng(0).dirichlet(np.ones(objectives), size=_STRONG)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from hashlib import sha256
 
 import numpy as np
 
 from splitmodel.sweep.reduction import Partial
 
+_CHECKSUM = sha256().digest_size
+
 
 def to_bytes(parts: Mapping[str, Partial]) -> bytes:
-    """Partial results by reduction, as an .npz archive, which has a checksum of every array."""
+    """Partial results by reduction, as an .npz archive behind its checksum."""
     named = {f"{name}/{key}": each for name, part in parts.items() for key, each in part.items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **named)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    return sha256(data).digest() + data
 
 
 def from_bytes(data: bytes) -> dict[str, Partial]:
     """Partial results by reduction.
 
     Raises:
-        ValueError, KeyError, OSError or zipfile.BadZipFile: for bytes that are damaged.
+        ValueError: for bytes that are damaged.
     """
+    checksum, data = data[:_CHECKSUM], data[_CHECKSUM:]
+    if sha256(data).digest() != checksum:
+        raise ValueError("its checksum is wrong")
     parts: dict[str, Partial] = {}
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         for named in archive.files:

@@ -8,7 +8,6 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 
 from splitmodel.cluster.metrics import Metrics
 from splitmodel.errors import InputError, check_choice
@@ -55,12 +54,12 @@ def sweep(
     reference: str | Machine | None = None,
     tier: str = "analytic",
     variables: Sequence[str] | None = None,
-    reduce: Reduction | Mapping[str, Reduction] | None = None,
+    reduce: Any = None,
     store: str | Path | None = None,
     resume: bool = False,
     client: Any = None,
     progress: bool = False,
-) -> xr.Dataset | xr.DataTree:
+) -> Any:
     """Metrics of every configuration of a design space, or what reductions tell of them.
 
     All devices of this process take part, and with `jax.distributed` those of all processes, which
@@ -129,13 +128,14 @@ def sweep(
         )
     chosen = _Chosen(question, names)
     job = Job(chosen, names, lattice, *space.leaves_out, {FATES: Fates(), **reductions})
+    sizes = ", ".join(space.workload or [str(load.label.value)])
     atlas = Atlas(
         lattice,
         space.axes,
         tuple(kind.labels for kind in kinds),
         space.is_product,
         float(np.asarray(load.rate_rps)),
-        {"space": space.to_toml(), "workload": str(load.label.value), **question.provenance},
+        {"space": space.to_toml(), "workload": sizes, **question.provenance},
     )
     return compute(job, atlas, store=store, resume=resume, client=client, progress=progress)
 

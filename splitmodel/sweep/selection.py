@@ -55,7 +55,8 @@ class Selection(Reduction):
         """Lanes that are chosen, with their keys and outputs, and how many there are."""
         keys = jnp.stack(
             [
-                jnp.asarray(Expression("objective", text)(block.columns)) * (-1.0 if more else 1.0)
+                jnp.asarray(Expression("objective", text)(block.columns), float)
+                * (-1.0 if more else 1.0)
                 for text, more in self.objectives
             ],
             axis=-1,

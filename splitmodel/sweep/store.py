@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,11 +69,11 @@ class Store:
         Raises:
             InputError: for a file that is damaged.
         """
-        for file in sorted(self._parts.glob("*.npz")):
+        for file in sorted(self._parts.glob("*.part")):
             try:
                 start, stop = map(int, file.stem.split("-"))
                 yield (start, stop), from_bytes(file.read_bytes())
-            except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:
+            except (ValueError, OSError) as problem:
                 raise InputError(
                     f"store: {file} is damaged ({problem}); delete it, and resuming computes that "
                     "part again"
@@ -87,7 +86,7 @@ class Store:
             InputError: if it cannot be written, such as to a full disk; what is there stays.
         """
         with writing(self.path):
-            _write(self._parts / "{:015d}-{:015d}.npz".format(*span), to_bytes(parts))
+            _write(self._parts / "{:015d}-{:015d}.part".format(*span), to_bytes(parts))
 
     def _read_manifest(self) -> dict[str, Any]:
         try:

@@ -51,7 +51,7 @@ class Histogram(Tally):
 
     name: str
     """A variable such as `ttft_s[99]`, or any expression."""
-    edges: tuple[float, ...]
+    edges: Any
     """Ascending."""
     where: str = "slo_met"
     """Which configurations count."""
@@ -73,7 +73,7 @@ class Histogram(Tally):
 
     def of_block(self, block: Block, width: int) -> dict[str, Any]:
         """How many lie below each edge, and up to the last one."""
-        value = jnp.asarray(Expression("name", self.name)(block.columns))
+        value = jnp.asarray(Expression("name", self.name)(block.columns), float)
         kept = block.kept & Expression("where", self.where).holds(block.columns)
         edges = jnp.asarray(self.edges, value.dtype)
         below = jnp.sum(kept[None] & (value[None] < edges[:, None]), axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,13 @@ class ZarrTable:
                     compressors=Zstd(level=1, checksum=True),
                     fill_value=None,
                     attributes={"_ARRAY_DIMENSIONS": [*map(str, column.dims)], **column.attrs},
-                    config={"write_empty_chunks": True},
                     overwrite=True,
                 )
                 if own is None:
                     array[...] = column.values
-            group.attrs["coordinates"] = " ".join(map(str, example.coords))
-            zarr.consolidate_metadata(self._path, zarr_format=2)
+            coordinates = " ".join(map(str, example.coords))
+            group.attrs.update({**example.attrs, "coordinates": coordinates})
+            self._consolidate()
 
     def write(self, span: Span, partial: Partial) -> None:
         """Write the rows of a part.
@@ -79,7 +80,8 @@ class ZarrTable:
                     rows[partial["number"] - start] = column.values
                     array = group[str(name)]
                     assert isinstance(array, zarr.Array)
-                    array[start:stop] = rows
+                    # A chunk of zeros is written, too: one that is missing has been lost.
+                    array.with_config({"write_empty_chunks": True})[start:stop] = rows
 
     def finish(self, attrs: Mapping[str, Any]) -> None:
         """Add provenance, and check that nothing is missing.
@@ -88,7 +90,7 @@ class ZarrTable:
             InputError: if chunks are missing.
         """
         with writing(self._path):
-            group = zarr.open_group(self._path, mode="r+", zarr_format=2)
+            group = zarr.open_consolidated(self._path, mode="r+", zarr_format=2)
             for name, array in group.arrays():
                 if array.nchunks_initialized < array.nchunks:
                     missing = array.nchunks - array.nchunks_initialized
@@ -96,8 +98,8 @@ class ZarrTable:
                         f"store: {self._path} is damaged: {missing} chunks of {name} are missing; "
                         "give another name"
                     )
-            group.attrs.update(attrs)
-            zarr.consolidate_metadata(self._path, zarr_format=2)
+            zarr.open_group(self._path, mode="r+", zarr_format=2).attrs.update(attrs)
+            self._consolidate()
 
     def open(self) -> xr.Dataset:
         """The table over `config`, read when it is used."""
@@ -109,3 +111,10 @@ class ZarrTable:
     def _rows(self, partial: Partial) -> xr.Dataset:
         rows = self._atlas.dataset(partial, *_DIM)
         return rows.assign({_THERE: (_DIM, np.ones(rows.sizes[_DIM[0]], np.int8))})
+
+    def _consolidate(self) -> None:
+        """Gather the metadata in one file, by which a table is opened."""
+        with warnings.catch_warnings():
+            # The folder of the sweep is no part of the table.
+            warnings.filterwarnings("ignore", "Object at .sweep is not recognized")
+            zarr.consolidate_metadata(self._path, zarr_format=2)
