@@ -6,19 +6,23 @@ BIN := .venv/bin
 DEMO := $(BIN)/splitmodel provision --model bloom-176b --workload conv --maximise rate \
 	--budget-power-w 408e3 --compare-semantics --out best.nc --figure space.png
 
-.PHONY: demo test docs format clean
+.PHONY: demo studies test docs format clean
 
 demo: .venv/core
 	$(DEMO)
 
-test: .venv/dev
+# Results, figures and pages; what the same code has already computed stays.
+studies: .venv/dev
+	$(BIN)/splitmodel study --all --stale --out docs/_generated/studies
+
+test: studies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest -n 2
 	$(BIN)/pytest -n 2 --x64 -m numerics
 
-docs: .venv/dev
+docs: studies
 	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build/html
 
 format: .venv/dev

@@ -10,7 +10,7 @@ from splitmodel_studies.study import study, study_names
 
 
 def write_overview(folder: Path) -> None:
-    """Write `overview.md`: the studies whose results are there, with their verdicts.
+    """Write `overview.txt`: the studies whose results are there, with their verdicts.
 
     Raises:
         InputError: where the folder cannot be written.
@@ -26,5 +26,5 @@ def write_overview(folder: Path) -> None:
                 f"| [{claims.title}](_generated/studies/{name}/index.md) | {claims.source} "
                 f"| {passed} of {len(claims.claims)} |"
             )
-    with complete_file(folder / "overview.md") as unfinished:
+    with complete_file(folder / "overview.txt") as unfinished:
         unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -44,5 +44,14 @@ def result_of(study: Study, folder: Path | None, *, again: bool = False) -> xr.D
         with kept_in(folder):
             result = study.run().assign_attrs({_FINGERPRINT: study.fingerprint})
         save(result, own / "result.nc")
-    write_page(study, result, own)
+    if not _page_is_current(study, own):
+        write_page(study, result, own)
     return result
+
+
+def _page_is_current(study: Study, own: Path) -> bool:
+    """Whether the page is there and newer than all that it is made of."""
+    page = own / "index.md"
+    sources = [own / "result.nc", study.folder / "claim.toml", study.folder / "about.md"]
+    written = page.stat().st_mtime_ns if page.is_file() else 0
+    return all(source.stat().st_mtime_ns < written for source in sources)

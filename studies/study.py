@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -80,8 +80,17 @@ def study(name: str) -> Study:
 
 def code_hash(*files: Path) -> str:
     """Hash of the library's code and data, and of further files."""
-    digest = hashlib.sha256()
+    return _hash(_library_hash().encode(), *(path.read_bytes() for path in files))
+
+
+@cache
+def _library_hash() -> str:
     library = Path(str(splitmodel.__file__)).parent
-    for path in (*(path for each in _SOURCES for path in sorted(library.rglob(each))), *files):
-        digest.update(path.read_bytes())
+    return _hash(*(path.read_bytes() for each in _SOURCES for path in sorted(library.rglob(each))))
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()

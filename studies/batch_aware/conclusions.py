@@ -66,11 +66,10 @@ class Conclusion:
 
     def near(self, best: dict[str, Any]) -> Sequence[Served]:
         """Splits around the best one, each within the budget."""
-        quantity, limit = (
-            ("power_provisioned_w", self.power and self.power * POWER_W)
-            if self.power is not None
-            else ("usd_per_hour", self.cost and self.cost * USD_PER_HOUR)
-        )
+        if self.power is not None:
+            quantity, limit = "power_provisioned_w", self.power * POWER_W
+        else:
+            quantity, limit = "usd_per_hour", (self.cost or 1.0) * USD_PER_HOUR
         prompt_each, token_each = (
             float(getattr(Served(self.design, *counts).cluster, quantity))
             - float(getattr(Served(self.design, 1, 1).cluster, quantity))

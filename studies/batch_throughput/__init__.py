@@ -1,0 +1,1 @@
+"""Throughput of both phases over the batch, Figure 6."""

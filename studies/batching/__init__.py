@@ -1,0 +1,1 @@
+"""Three ways of batching on one machine, Figure 2."""

@@ -1,0 +1,1 @@
+"""Moving the KV cache between machines, Figures 11, 14 and 15."""

@@ -1,0 +1,1 @@
+"""Latency of a request alone and in a batch, Figure 5."""

@@ -1,0 +1,1 @@
+"""One machine of either kind without batching, Table IV."""

@@ -1,0 +1,1 @@
+"""Memory of both phases over the batch, Figure 7."""

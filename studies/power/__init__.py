@@ -1,0 +1,1 @@
+"""Power of both phases over the batch, Figure 8."""

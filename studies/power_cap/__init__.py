@@ -1,0 +1,1 @@
+"""What a power cap does to both phases, Figure 9."""
