@@ -21,10 +21,11 @@ _GROUP = 0.8
 def rate_bars(rate_rps: xr.DataArray, label: str = "highest rate (requests/s)") -> Figure:
     """Bars over `cluster`, one for each `route`."""
     figure, (panel,) = panels()
-    names = [str(name).replace("-", "-\n") for name in rate_rps["cluster"].values]
+    names = [str(name).replace("-", "\n") for name in rate_rps["cluster"].values]
     _bars(panel, rate_rps)
-    panel.set_xticks(range(len(names)), names)
+    panel.set_xticks(range(len(names)), names, fontsize="small")
     panel.set_ylabel(label)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -44,7 +45,7 @@ def ratio_bars(result: xr.Dataset, shown: Mapping[str, tuple[str, float]], label
     panel.plot([], [], color=ink(), linestyle="dashed", label="published")
     panel.set_xticks(range(len(shown)), [name for name, _ in shown.values()])
     panel.set_ylabel(label)
-    panel.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -62,4 +63,3 @@ def _bars(panel: Axes, values: xr.DataArray) -> None:
             color=f"C{kinds.index(name.split(',')[0])}",
             alpha=1.0 if name.endswith("simulate") else 0.5,
         )
-    panel.legend()

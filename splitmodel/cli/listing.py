@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from inspect import getdoc
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -93,7 +94,10 @@ def _workloads() -> Found:
 
 
 def _studies() -> Found:
-    return {each.name: {"module": each.value} for each in entry_points(group="splitmodel.studies")}
+    return {
+        each.name: {"about": (getdoc(each.load()) or "").partition("\n")[0]}
+        for each in entry_points(group="splitmodel.studies")
+    }
 
 
 LISTS: dict[str, Callable[[], Found]] = {

@@ -86,7 +86,7 @@ class Conclusion:
 
 CONCLUSIONS = {
     "aa_power": Conclusion(
-        "AA over Baseline-A100\nat equal power",
+        "AA: Baseline-A100\nequal power",
         "AA",
         "Baseline-A100",
         2.15,
@@ -94,7 +94,7 @@ CONCLUSIONS = {
         published=EQUAL_POWER["AA"],
     ),
     "ha_power": Conclusion(
-        "HA over Baseline-H100\nat equal power",
+        "HA: Baseline-H100\nequal power",
         "HA",
         "Baseline-H100",
         1.18,
@@ -102,7 +102,7 @@ CONCLUSIONS = {
         published=EQUAL_POWER["HA"],
     ),
     "aa_cost": Conclusion(
-        "AA over Baseline-H100\nat equal cost",
+        "AA: Baseline-H100\nequal cost",
         "AA",
         "Baseline-H100",
         1.4,
@@ -110,15 +110,15 @@ CONCLUSIONS = {
         published=EQUAL_COST["AA"],
     ),
     "hhcap_less_power": Conclusion(
-        "HHcap over Baseline-H100\nat 25% less power", "HHcap", "Baseline-H100", 1.0, power=0.75
+        "HHcap: Baseline-H100\n25% less power", "HHcap", "Baseline-H100", 1.0, power=0.75
     ),
     "aa_less_cost": Conclusion(
-        "AA over Baseline-H100\nat 25% less cost", "AA", "Baseline-H100", 1.0, cost=0.75
+        "AA: Baseline-H100\n25% less cost", "AA", "Baseline-H100", 1.0, cost=0.75
     ),
 }
 """The paper's conclusions about whole clusters, Figures 16 to 19."""
 SAME_MACHINES = Conclusion(
-    "HH over Baseline-H100,\nthe same machines split",
+    "HH: Baseline-H100\nthe same machines",
     "HH",
     "Baseline-H100",
     125.0 / 117.5,

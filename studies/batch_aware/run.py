@@ -67,9 +67,11 @@ def run() -> xr.Dataset:
 
 def plot(result: xr.Dataset) -> Figure:
     """Decode time over the batch on both machines; and the multiples, published and ours."""
-    figure, (*machines, multiples) = panels(3)
+    figure, (*machines, multiples) = panels(3, height_ratios=[1.0, 1.0, 1.6])
     plot_decode(result, machines)
     _plot_multiples(result, multiples)
+    handles, labels = multiples.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -113,10 +115,9 @@ def _plot_multiples(result: xr.Dataset, panel: Axes) -> None:
     published = [_statement(name).multiple for name in names]
     panel.plot(published, places - 0.36, "D", color=ink(), mfc="none", label="published")
     panel.axvline(1.0, color=ink(), linewidth=1.0)
-    panel.set_yticks(places, [_statement(name).shown for name in names], fontsize="x-small")
+    panel.set_yticks(places, [_statement(name).shown for name in names], fontsize="small")
     panel.invert_yaxis()
     panel.set_xlabel("rate over the baseline's")
-    panel.legend(fontsize="x-small")
 
 
 def _statement(name: str) -> Conclusion:

@@ -23,6 +23,7 @@ _ALONE_RPS = 1e-3
 _REQUESTS = 10_000
 _TABLE = {"A100": (17.6, 5750.0), "H100": (38.0, 10000.0)}
 """Price of a machine [$/h] in Table I, and the power [W] that the energies of Table IV imply."""
+_SERVICES = {"conv": "conversation", "code": "coding"}
 _SHOWN = ("ttft_ms", "tbt_ms", "e2e_ms", "cost_cents", "energy_wh")
 
 
@@ -48,7 +49,7 @@ def plot(result: xr.Dataset) -> Figure:
             .item()
             for name in _SHOWN
         ]
-        panel.bar(places + 0.4 * (turn - 0.5), ratios, 0.4, label=service)
+        panel.bar(places + 0.4 * (turn - 0.5), ratios, 0.4, label=_SERVICES[service])
     panel.set_xticks(places, [name.rpartition("_")[0] for name in _SHOWN])
     panel.set_ylabel("DGX-H100 over DGX-A100")
     panel.legend()

@@ -15,7 +15,7 @@ from splitmodel_studies.routes import (
     highest_rate_rps,
     over_routes,
 )
-from splitmodel_studies.style import ink, panels
+from splitmodel_studies.style import panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,14 +60,14 @@ def plot(result: xr.Dataset) -> Figure:
     )
     figure.colorbar(filled, ax=panel, label="highest rate (requests/s)")
     axes = (result["map_prompt"], result["map_token"])
-    panel.contour(*axes, result["map_rps"].T, [RATE_RPS], colors="white")
+    panel.contour(*axes, result["map_rps"].T, [RATE_RPS], colors="C5", linewidths=2.0)
     ours = [result[name].sel(route="splitwise-sim, simulate") for name in ("prompt", "token")]
     for marker, place, label in (
         ("o", (_PUBLISHED.first, _PUBLISHED.second), "published"),
         ("*", ours, "ours"),
     ):
         panel.plot(*place, marker, markersize=11, color="white", mec="black", label=label)
-    panel.plot([], [], color=ink(), label=f"{RATE_RPS:g} requests/s")
+    panel.plot([], [], color="C5", linewidth=2.0, label=f"{RATE_RPS:g} requests/s")
     panel.set(xlabel="prompt machines", ylabel="token machines")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
