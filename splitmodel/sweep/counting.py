@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from splitmodel.specs.leaves import as_arrays
 from splitmodel.sweep import kernel
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.lattice import Lattice
+from splitmodel.sweep.packing import Structure
 
 _BLOCKS = 64
 """Blocks of one call."""
@@ -22,12 +22,11 @@ def counts(
 ) -> Iterator[int]:
     """Numbers of configurations that the space does not leave out, by some blocks at a time."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("blocks",))
-    generate = kernel.generate(mesh, lattice.block_rows, constraints)
-    likes, values, bounds = as_arrays((lattice.likes, lattice.values, limits))
+    structures = [Structure.of(cluster) for cluster, _ in lattice.likes]
     for start in range(0, lattice.blocks, _BLOCKS):
         for blocks in lattice.runs(start, min(start + _BLOCKS, lattice.blocks), _BLOCKS):
             filled = np.resize(blocks, _BLOCKS)  # of one shape, so that one compilation serves
-            _, kept = generate(
-                likes[lattice.family(blocks)], values, bounds, lattice.describe(filled)
-            )
+            structure = structures[lattice.family(blocks)]
+            generate = kernel.generate(mesh, structure, lattice.block_rows, constraints)
+            _, kept = generate(lattice.values, limits, lattice.describe(filled))
             yield int(np.asarray(kept)[: len(blocks)].sum())

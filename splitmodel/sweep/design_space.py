@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from splitmodel.errors import InputError, check_choice, check_range
-from splitmodel.specs.design import is_baseline
+from splitmodel.specs.design import cluster_of, is_baseline
 from splitmodel.specs.entry import Entry
 from splitmodel.specs.files import read_file
 from splitmodel.specs.host_only import HostOnly
@@ -24,9 +24,6 @@ from splitmodel.sweep.kinds import Axes, has, kinds_of
 from splitmodel.sweep.lattice import Kind, Lattice, block_rows
 from splitmodel.sweep.mixes import mix
 from splitmodel.sweep.toml import toml_value, values_of
-
-MANY = 100_000
-"""Kinds of hardware that a space may have: each takes a fraction of a millisecond to make."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +113,15 @@ class DesignSpace:
                 raise InputError(f"{name}: none of the designs {', '.join(self.design)} has it")
 
     def _check_not_empty(self) -> None:
-        if self.constraints:
-            if not any(counts(self.lattice(None), *self.leaves_out)):
-                raise InputError(f"constraints: no configuration fulfils {list(self.constraints)}")
-        else:
-            self.kinds(None)
+        for design in self.design:
+            cluster_of(design)  # raises where there is no such design
+        if next(self._every_kind(None), None) is None:
+            raise InputError(
+                f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "
+                "clusters of the space exceed them"
+            )
+        if self.constraints and not any(counts(self.lattice(None), *self.leaves_out)):
+            raise InputError(f"constraints: no configuration fulfils {list(self.constraints)}")
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -154,9 +155,11 @@ class DesignSpace:
         """Kinds of hardware in the order of the axes; without a load they can only be counted.
 
         Raises:
-            InputError: if no configuration is within the limits, there are too many kinds, or a
-                workload is not to be had.
+            InputError: if there are too many, or a workload is not to be had.
         """
+        return list(self._every_kind(load))
+
+    def _every_kind(self, load: Workload | None) -> Iterator[Kind]:
         rate_rps = 1.0 if load is None else float(np.asarray(load.rate_rps))
 
         @cache
@@ -167,16 +170,7 @@ class DesignSpace:
             # The requests themselves would only weigh a message to another process down.
             return replace(chosen, source=HostOnly(None))
 
-        every = kinds_of(self.axes, self.zipped, self.limits, rate_rps, load_of)
-        kinds = list(islice(every, MANY + 1))
-        if len(kinds) > MANY:
-            raise InputError(f"space: more than {MANY:,} kinds of hardware; sweep parts of it")
-        if not kinds:
-            raise InputError(
-                f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "
-                "clusters of the space exceed them"
-            )
-        return kinds
+        return kinds_of(self.axes, self.zipped, self.limits, rate_rps, load_of)
 
     def lattice(self, load: Workload | None) -> Lattice:
         """The configurations by number, limits and constraints left aside; see `kinds`."""

@@ -13,17 +13,17 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from splitmodel.specs.cluster import Cluster
-from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep import kernel
 from splitmodel.sweep.atlas import OUTPUT
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.lattice import Lattice
+from splitmodel.sweep.packing import Structure, pack
 from splitmodel.sweep.reduction import Partial, Reduction, TooNarrow
 from splitmodel.units import Scalar
 from splitmodel.variables import COORDINATES, VARIABLES
 
-BLOCKS = 16
+BLOCKS = 8
 """Blocks of a device in one call: enough that what a call costs does not matter beside them."""
 _WIDTH = 64
 """Rows of a block that a selection has room for at first."""
@@ -79,12 +79,12 @@ class _Engine:
     def __init__(self, job: Job):
         self._job = job
         self._mesh = Mesh(np.array(jax.local_devices()), ("blocks",))
+        constants = [pack(job.function), job.lattice.values, job.limits]
         everywhere = NamedSharding(self._mesh, PartitionSpec())
-        constants = as_arrays((job.function, job.lattice.values, job.limits, job.lattice.likes))
-        constants = jax.device_put(constants, everywhere)
-        self._function, *self._space, self._likes = constants
-        self._generate = kernel.generate(self._mesh, job.lattice.block_rows, job.constraints)
-        self._evaluate = kernel.evaluate(self._mesh)
+        dtype = np.float64 if job.x64 else np.float32
+        self._function, *self._space = jax.device_put(
+            [each.astype(dtype) for each in constants], everywhere
+        )
         self._width = _WIDTH
         self._compiled: set[int] = set()
         self._compiling = Lock()
@@ -113,9 +113,11 @@ class _Engine:
         filled[slots] = blocks
         described = lattice.describe(filled)
         described.place[np.isin(np.arange(len(filled)), slots, invert=True), -1] = 0
-        like = self._likes[family]
-        rows, kept = self._generate(like, *self._space, described)
-        outputs = self._evaluate(self._function, like, described, rows, kept)
+        cluster, load = map(Structure.of, lattice.likes[family])
+        generate = kernel.generate(self._mesh, cluster, lattice.block_rows, self._job.constraints)
+        evaluate = kernel.evaluate(self._mesh, Structure.of(self._job.function), cluster, load)
+        rows, kept = generate(*self._space, described)
+        outputs = evaluate(self._function, described, rows, kept)
         first = blocks * lattice.block_rows
         while True:
             reduce = kernel.reduce(self._mesh, tuple(self._job.reductions.items()), self._width)
@@ -129,4 +131,10 @@ class _Engine:
                 self._width = 1 << (int(needed.args[0]) - 1).bit_length()
 
 
-_engine = lru_cache(maxsize=4)(_Engine)
+_made = lru_cache(maxsize=4)(_Engine)
+_making = Lock()
+
+
+def _engine(job: Job) -> _Engine:
+    with _making:  # else each of several threads that come first would make one
+        return _made(job)

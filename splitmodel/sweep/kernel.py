@@ -22,7 +22,7 @@ from jax.sharding import Mesh, PartitionSpec
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.generate import allowed, axes_of, rows_of
 from splitmodel.sweep.lattice import Blocks
-from splitmodel.sweep.packing import unpack
+from splitmodel.sweep.packing import Structure
 from splitmodel.sweep.reduction import Block, Reduction
 from splitmodel.sweep.rows import Rows
 from splitmodel.units import Flag, Scalar
@@ -31,46 +31,48 @@ _ALL, _DEALT = PartitionSpec(), PartitionSpec("blocks")
 
 
 @cache
-def generate(mesh: Mesh, block_rows: int, constraints: tuple[Expression, ...]) -> Any:
-    """Function of (structure, values, limits, blocks): rows of each block, and which count."""
+def generate(
+    mesh: Mesh, cluster: Structure, block_rows: int, constraints: tuple[Expression, ...]
+) -> Any:
+    """Function of (values, limits, blocks): rows of each block, and which of them count."""
 
-    def one(like: Any, values: Scalar, limits: Scalar, block: Blocks) -> tuple[Rows, Flag]:
-        rows, used = rows_of(block.place, values, block_rows)
-        return rows, used & allowed(unpack(block.cluster, like[0]), rows, limits, constraints)
+    def several(values: Scalar, limits: Scalar, blocks: Blocks) -> tuple[Rows, Flag]:
+        def one(block: Blocks) -> tuple[Rows, Flag]:
+            rows, used = rows_of(block.place, values, block_rows)
+            return rows, used & allowed(cluster.unpack(block.cluster), rows, limits, constraints)
 
-    def several(like: Any, values: Scalar, limits: Scalar, blocks: Blocks) -> tuple[Rows, Flag]:
-        return jax.lax.map(lambda block: one(like, values, limits, block), blocks)
+        return jax.lax.map(one, blocks)
 
-    return _dealt(mesh, several, whole=3, dealt=1)
+    return _dealt(mesh, several, whole=2, dealt=1)
 
 
 @cache
-def evaluate(mesh: Mesh) -> Any:
-    """Function of (function, structure, blocks, rows, kept): outputs of every row.
+def evaluate(mesh: Mesh, function: Structure, cluster: Structure, load: Structure) -> Any:
+    """Function of (packed function, blocks, rows, kept): outputs of every row.
 
     Of blocks without a row that counts they are 0.
     """
-    return _dealt(mesh, _evaluate, whole=2, dealt=3)
 
+    def several(packed: Scalar, blocks: Blocks, rows: Rows, kept: Flag) -> dict[str, Scalar]:
+        metrics = function.unpack(packed)
 
-def _evaluate(
-    function: Any, like: Any, blocks: Blocks, rows: Rows, kept: Flag
-) -> dict[str, Scalar]:
-    def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:
-        block, rows, kept = given
-        cluster, load = unpack(block.cluster, like[0]), unpack(block.load, like[1])
+        def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:
+            block, rows, kept = given
+            hardware, sizes = cluster.unpack(block.cluster), load.unpack(block.load)
 
-        def values(rows: Rows) -> dict[str, Scalar]:
-            def of_row(row: Rows) -> dict[str, Scalar]:
-                return function(row.of(cluster), load.with_rate(row.rate_rps))
+            def values(rows: Rows) -> dict[str, Scalar]:
+                def of_row(row: Rows) -> dict[str, Scalar]:
+                    return metrics(row.of(hardware), sizes.with_rate(row.rate_rps))
 
-            return jax.vmap(of_row)(rows)
+                return jax.vmap(of_row)(rows)
 
-        shapes = eqx.filter_eval_shape(values, rows)
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.cond(kept.any(), values, lambda _: nothing, rows)
+            shapes = eqx.filter_eval_shape(values, rows)
+            nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            return jax.lax.cond(kept.any(), values, lambda _: nothing, rows)
 
-    return jax.lax.map(one, (blocks, rows, kept))
+        return jax.lax.map(one, (blocks, rows, kept))
+
+    return _dealt(mesh, several, whole=1, dealt=3)
 
 
 @cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from splitmodel.errors import InputError
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.design import cluster_of, is_baseline
 from splitmodel.sweep.axes import AXES
@@ -17,6 +19,9 @@ from splitmodel.sweep.rows import Rows
 
 _COLUMN_OF = {"prompt": "prompt", "token": "token", "machines": "mixed", "rate_rps": "rate_rps"}
 """Axes whose values vary within a kind, with the column that each one is."""
+
+MANY = 20_000
+"""Kinds of hardware that a design may have: each takes about a millisecond to make."""
 
 Axes = Mapping[str, tuple[Any, ...]]
 """Values by axis."""
@@ -42,6 +47,9 @@ def kinds_of(
         limits: by field of the space.
         rate_rps: arrival rate where it is no axis [requests/s].
         load_of: workload by its name; None for that of the sweep.
+
+    Raises:
+        InputError: if a design has too many.
     """
     for index, design in enumerate(axes["design"]):
         own = {name: values for name, values in axes.items() if has(design, name)}
@@ -52,6 +60,12 @@ def kinds_of(
         dials = _dials(own, [group for group in zipped if "design" not in group])
         outer = [dial for dial in dials if not dial.keys() <= _COLUMN_OF.keys()]
         inner = [dial for dial in dials if dial.keys() <= _COLUMN_OF.keys()]
+        count = math.prod(len(next(iter(dial.values()))) for dial in outer)
+        if count > MANY:
+            raise InputError(
+                f"space: {count:,} kinds of hardware of design {design}; at most {MANY:,} are "
+                "swept at once"
+            )
         for chosen in product(*(list(zip(*dial.values(), strict=True)) for dial in outer)):
             fixed: dict[str, Any] = {}
             for dial, values in zip(outer, chosen, strict=True):

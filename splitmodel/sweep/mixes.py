@@ -49,14 +49,12 @@ def _shares(text: str, field: str) -> list[tuple[float, str]]:
     parts = [part.split() for part in text.split(" + ")]
     if len(parts) == 1 and len(parts[0]) == 1:
         return [(1.0, parts[0][0])]
-    shares = []
-    for part in parts:
-        try:
-            share, name = part
-            shares.append((float(check_range(field, float(share))), name))
-        except ValueError as problem:
-            raise InputError(
-                f"{field}: {text!r} is neither a name nor shares of several, such as "
-                '"0.7 conv + 0.3 code"'
-            ) from problem
+    try:
+        shares = [(float(share), name) for share, name in parts]
+    except ValueError as problem:
+        raise InputError(
+            f"{field}: {text!r} is neither a name nor shares of several, such as "
+            '"0.7 conv + 0.3 code"'
+        ) from problem
+    check_range(field, [share for share, _ in shares])
     return shares

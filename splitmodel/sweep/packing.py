@@ -1,16 +1,15 @@
-"""A pytree as one vector, so that a call passes one array instead of hundreds."""
+"""A pytree as one vector: to hand over hundreds of small arrays takes longer than to use them."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from splitmodel.units import Scalar
-
-T = TypeVar("T")
 
 
 def pack(tree: Any) -> np.ndarray:
@@ -18,12 +17,23 @@ def pack(tree: Any) -> np.ndarray:
     return np.concatenate([np.ravel(leaf).astype(float) for leaf in jax.tree.leaves(tree)])
 
 
-def unpack(vector: Scalar, like: T) -> T:
-    """The tree that was packed, traceable; `like` gives structure and shapes, its values none."""
-    leaves, structure = jax.tree.flatten(like)
-    parts, start = [], 0
-    for leaf in leaves:
-        stop = start + math.prod(np.shape(leaf))
-        parts.append(vector[start:stop].reshape(np.shape(leaf)))
-        start = stop
-    return jax.tree.unflatten(structure, parts)
+class Structure(NamedTuple):
+    """What a vector lacks to be a tree."""
+
+    tree: Hashable
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, tree: Any) -> Structure:
+        """That of a tree; its values play no role."""
+        leaves, structure = jax.tree.flatten(tree)
+        return cls(structure, tuple(np.shape(leaf) for leaf in leaves))
+
+    def unpack(self, vector: Scalar) -> Any:
+        """The tree that was packed, traceable."""
+        parts, start = [], 0
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            parts.append(vector[start:stop].reshape(shape))
+            start = stop
+        return jax.tree.unflatten(self.tree, parts)

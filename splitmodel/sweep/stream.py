@@ -18,13 +18,13 @@ Span = tuple[int, int]
 """First block of a part, and the one after its last."""
 _BLOCKS = 64
 """Of a part at most: seconds of work at worst, so that little is lost when somebody stops."""
-_PARTS = 256
-"""Parts at least where there are enough blocks, so that all workers have something to do."""
+_PARTS = 64
+"""Parts that a sweep of few blocks is cut to, so that all workers have something to do."""
 
 
 def spans_of(blocks: int) -> list[Span]:
     """The parts of a sweep; they depend on its size alone, so that any machine can resume it."""
-    size = max(1, min(_BLOCKS, blocks // _PARTS))
+    size = min(_BLOCKS, max(2, blocks // _PARTS))
     return [(start, min(start + size, blocks)) for start in range(0, blocks, size)]
 
 

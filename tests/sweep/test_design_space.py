@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from splitmodel.errors import InputError
+from splitmodel.specs.workload import Workload
 from splitmodel.sweep.design_space import DesignSpace
 from splitmodel.sweep.lattice import Lattice
 
@@ -76,10 +77,89 @@ def test_limits_leave_out_what_exceeds_them(limit, fitting):
     assert not space.is_product
 
 
+def test_constraints_leave_out_what_does_not_fulfil_them():
+    counts = {"design": "AA", "prompt": range(1, 8), "token": range(1, 8)}
+    space = DesignSpace(**counts, constraints=["token <= 2 * prompt", "prompt + token == 8"])
+    assert not space.is_product
+    assert len(space) == len([p for p in range(1, 8) if 8 - p <= 2 * p])
+
+
+def test_zipped_axes_vary_together():
+    space = DesignSpace(
+        design=["HA", "HH"],
+        power_cap=[0.7, 1.0],
+        prompt=[1, 2, 3],
+        token=[4, 5, 6],
+        rate_rps=[1.0, 2.0],
+        zipped=[["prompt", "token"], ["design", "power_cap"]],
+    )
+    labels = [tuple(kind.labels.values()) for kind in space.kinds(None)]
+    assert labels == [("HA", 0.7), ("HH", 1.0)]
+    assert len(space) == 2 * 3 * 2
+    assert {row[:2] for row in rows_of(space)} == {(1, 4), (2, 5), (3, 6)}
+
+
+def test_counts_zipped_with_hardware_are_those_of_each_kind():
+    space = DesignSpace(
+        design="AA",
+        tensor_parallel=[4, 8],
+        prompt=[10, 20],
+        token=[1, 2],
+        zipped=[["prompt", "tensor_parallel"]],
+    )
+    assert [kind.labels["tensor_parallel"] for kind in space.kinds(None)] == [4, 8]
+    assert [row[:2] for row in rows_of(space)] == [(10, 1), (10, 2), (20, 1), (20, 2)]
+
+
+def test_pools_have_caps_of_their_own():
+    space = DesignSpace(
+        design=["DGX-H100+DGX-H200", "baseline-H100"],
+        prompt=1,
+        token=1,
+        machines=1,
+        power_cap=0.9,
+        token_power_cap=[0.5, 0.7],
+        max_batch_size=[16, 64],
+    )
+    caps = [[pool.power_cap for pool in kind.cluster.pools[:2]] for kind in space.kinds(None)]
+    assert caps == [[0.9, 0.5]] * 2 + [[0.9, 0.7]] * 2 + [[0.9, 0.9]] * 2
+    assert [kind.cluster.max_batch_size for kind in space.kinds(None)] == [16.0, 64.0] * 3
+
+
+def test_limits_take_what_cannot_fit_off_the_axes():
+    space = DesignSpace(design="AA", prompt=range(1, 1001), token=range(1, 1001), max_machines=10)
+    (kind,) = space.kinds(None)
+    assert kind.lengths[:2] == [9, 9]
+    assert len(space) == 45
+
+
+def test_too_many_kinds_are_refused():
+    caps = np.linspace(0.5, 1.0, 400)
+    with pytest.raises(InputError, match="space: 160,000 kinds of hardware of design AA"):
+        DesignSpace(**SPLIT, prompt_power_cap=caps, token_power_cap=caps)
+
+
+def test_workloads_are_an_axis():
+    space = DesignSpace(**SPLIT, workload=["conv", "0.5 conv + 0.5 code"])
+    load = Workload.azure("conv", rate_rps=3.0)
+    one, other = (kind.load for kind in space.kinds(load)[:2])
+    np.testing.assert_array_equal(one.weight, load.weight)
+    assert load.mean_tokens("prompt") < other.mean_tokens("prompt")
+    assert rows_of(space)[0][-1] == 1.0
+
+
 @pytest.mark.parametrize(
     "space",
     [
         DesignSpace(**SPLIT),
+        DesignSpace(
+            **SPLIT,
+            rate_rps=np.geomspace(1.0, 300.0, 7),
+            workload=["conv", "0.7 conv + 0.3 code"],
+            zipped=[["design", "token"]],
+            constraints=["token <= 2 * prompt"],
+            max_batch_tokens=[1024, 2048],
+        ),
         DesignSpace(**BASELINES, batching=["mixed", "request"], max_usd_per_hour=1e3),
         DesignSpace(
             design=["HHcap", "DGX-H200+DGX-A100"],
@@ -95,7 +175,7 @@ def test_limits_leave_out_what_exceeds_them(limit, fitting):
             max_machines=70,
         ),
     ],
-    ids=["product", "listed", "many"],
+    ids=["product", "everything new", "listed", "many"],
 )
 def test_toml_gives_the_same_space_back(space, tmp_path):
     path = tmp_path / "space.toml"
@@ -142,6 +222,13 @@ def test_ranges_in_toml_exclude_their_end(tmp_path):
         ({"design": "baseline-A100"}, "machines: missing; design baseline-A100 needs it"),
         ({**SPLIT, "max_machines": 2}, "max_machines: no configuration is within the limits"),
         ({**SPLIT, "max_power_w": 0}, "max_power_w: 0 is outside"),
+        ({**SPLIT, "constraints": "token > 9"}, "constraints: no configuration fulfils"),
+        ({**SPLIT, "constraints": "ttft_s > 9"}, "constraints: .* unknown name 'ttft_s'"),
+        ({**SPLIT, "zipped": [["prompt", "token"]]}, "zipped: .* prompt has 3, token has 2"),
+        ({**SPLIT, "zipped": [["prompt", "rate_rps"]]}, "zipped: rate_rps has no values"),
+        ({**SPLIT, "zipped": [["prompt", "tokens"]]}, "unknown name 'tokens'; did you mean token"),
+        ({**SPLIT, "workload": ["conv + code"]}, "workload: 'conv . code' is neither a name nor"),
+        ({**SPLIT, "workload": ["0 conv + 1 code"]}, "workload: 0 is outside"),
     ],
 )
 def test_bad_spaces_are_refused(given, message):
@@ -167,6 +254,14 @@ def test_bad_spaces_are_refused(given, message):
             "prompt: 1e.12 values; an axis has at most 10,000,000",
         ),
         ('design = "AA"\nprompt = { start = 1, stop = 3, by = 1 }\ntoken = 1', "unknown name 'by'"),
+        (
+            'design = "AA"\nprompt = { from = 3, to = 1, points = 3 }\ntoken = 1',
+            "prompt: from = 3, to = 1, points = 3; it needs",
+        ),
+        (
+            'design = "AA"\nprompt = { from = 1, to = 3, points = 3, spacing = "odd" }\ntoken = 1',
+            "prompt.spacing: unknown name 'odd'",
+        ),
         ('design = "AA', "malformed TOML"),
         ("prompt = 1", "design: missing"),
     ],

@@ -10,6 +10,7 @@ from splitmodel.specs.design import cluster_of
 from splitmodel.sweep import kernel
 from splitmodel.sweep.generate import LIMITS
 from splitmodel.sweep.lattice import COLUMNS, Kind, Lattice
+from splitmodel.sweep.packing import Structure
 
 ROWS = 64
 LONG = 3000
@@ -38,9 +39,9 @@ def made(lattice: Lattice, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a block as the device makes them, and which of them count."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("blocks",))
     blocks = np.array([block])
-    like = jax.tree.map(np.float32, lattice.likes[lattice.family(blocks)])
-    rows, kept = kernel.generate(mesh, ROWS, ())(
-        like, lattice.values, np.full(len(LIMITS), np.inf), lattice.describe(blocks)
+    structure = Structure.of(lattice.likes[lattice.family(blocks)][0])
+    rows, kept = kernel.generate(mesh, structure, ROWS, ())(
+        lattice.values, np.full(len(LIMITS), np.inf), lattice.describe(blocks)
     )
     return np.stack(rows, axis=-1)[0], np.asarray(kept)[0]
 
