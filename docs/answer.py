@@ -46,7 +46,7 @@ def sentence(best: xr.Dataset) -> str:
 
 def figure(best: xr.Dataset) -> Figure:
     """Highest rate of each design's best split, as bars."""
-    drawn = Figure(figsize=(6.4, 2.8), layout="constrained")
+    drawn = Figure(figsize=(5.2, 3.0), layout="constrained")
     panel = drawn.subplots()
     clusters = [best.isel(rank=place) for place in range(best.sizes["rank"])]
     names = [f"{each['design'].item()}" for each in clusters]
@@ -55,10 +55,8 @@ def figure(best: xr.Dataset) -> Figure:
     labels = [f"{each['highest_rate_rps'].item():.0f}: {split_of(each)}" for each in clusters]
     panel.bar_label(bars, labels, padding=4)
     panel.invert_yaxis()
-    panel.margins(x=0.35)
-    panel.set_xlabel(
-        f"highest rate within {BUDGET_W / 1e3:.0f} kW that meets the limits (requests/s)"
-    )
+    panel.margins(x=1.0)  # room for the labels
+    panel.set_xlabel(f"highest rate within {BUDGET_W / 1e3:.0f} kW (requests/s)")
     panel.spines[["right", "top"]].set_visible(False)
     return drawn
 

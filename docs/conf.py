@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 # Pages compile the same functions, each in its own process: what one compiled, others load.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / "_generated" / "compiled"))
+# A library looks for the progress bars of notebooks, which pages do not need.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
 
 project = "splitmodel"
 author = "the splitmodel authors"
@@ -26,11 +28,12 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "_generated/[!a]*", "_generated/api/modules.rst"]
+exclude_patterns = ["_build", "_generated/api/modules.rst"]
 html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
-html_css_files = ["figures.css", "explorer.css"]
+html_css_files = ["outputs.css", "explorer.css"]
+html_show_copyright = False
 html_favicon = "_static/icon.svg"
 
 # Outputs depend on the package, which a cache of notebooks does not see, hence "force".
@@ -66,5 +69,5 @@ GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 nitpicky = True
 # Names of other packages are not resolved: that would need the network at build time.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|equinox|enum|jax|jaxtyping|numpy|xarray|typing)\..*")
+    ("py:.*", r"(collections|equinox|enum|jax|jaxtyping|numpy|typing|xarray|zipfile)\..*")
 ]

@@ -1,0 +1,1 @@
+"""What the best clusters are sensitive to: elasticities by gradient."""

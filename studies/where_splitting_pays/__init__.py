@@ -1,0 +1,1 @@
+"""Where phase splitting stops paying: short prompts, few machines, slow networks."""
