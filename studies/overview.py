@@ -1,4 +1,4 @@
-"""All studies of a folder in one table, for the docs."""
+"""All studies of a folder in one table, and as the contents of a page of the docs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ def write_overview(folder: Path) -> None:
     Raises:
         InputError: where the folder cannot be written.
     """
-    lines = ["| study | source | claims reproduced |", "|---|---|---|"]
+    lines, pages = ["| study | source | claims reproduced |", "|---|---|---|"], []
     for name in study_names():
         each = study(name)
         result = stored(each, folder)
         if result is not None:
             claims = each.claims
             passed = sum(claim.reproduced(result) for claim in claims.claims)
+            pages.append(f"_generated/studies/{name}/index")
             lines.append(
-                f"| [{claims.title}](_generated/studies/{name}/index.md) | {claims.source} "
+                f"| [{claims.title}]({pages[-1]}.md) | {claims.source} "
                 f"| {passed} of {len(claims.claims)} |"
             )
+    lines += ["", "```{toctree}", ":hidden:", "", *pages, "```"]
     with complete_file(folder / "overview.txt") as unfinished:
         unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import xarray as xr
 import splitmodel as sm
 from splitmodel.iteration.transfer import visible_transfer_s
 from splitmodel.specs.cluster import KV_TRANSFERS
+from splitmodel.specs.leaves import as_arrays
 from splitmodel.specs.semantics import PHYSICAL
 from splitmodel_studies.machines import MACHINES, instance
 from splitmodel_studies.style import panels
@@ -75,8 +76,8 @@ def _visible_s(machine: str, kind: str) -> np.ndarray:
     server = instance(machine, _MODEL)
     return np.asarray(
         visible_transfer_s(
-            np.float32(_TOKENS),
-            np.float32(_seconds("prefill", machine, prompt_tokens=_TOKENS)),
+            as_arrays(_TOKENS),
+            as_arrays(_seconds("prefill", machine, prompt_tokens=_TOKENS)),
             sm.transformer(_MODEL),
             (server, server),
             PHYSICAL,

@@ -11,6 +11,7 @@ import splitmodel as sm
 from splitmodel.iteration.power import decode_share, prefill_share
 from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.leaves import as_arrays
 from splitmodel_studies.machines import MACHINES, instance
 from splitmodel_studies.style import panels
 
@@ -29,8 +30,8 @@ def run() -> xr.Dataset:
     prompt, token = [], []
     for machine in MACHINES:
         server = instance(machine, _MODEL)
-        prompts = prefill_batch(np.float32(_PROMPT_TOKENS))
-        decodes = decode_batch(np.float32(_BATCH), _CONTEXT_TOKENS)
+        prompts = prefill_batch(as_arrays(_PROMPT_TOKENS))
+        decodes = decode_batch(as_arrays(_BATCH), _CONTEXT_TOKENS)
         step_s = Roofline().iteration_s(decodes, model, server)
         prompt.append(np.asarray(prefill_share(prompts, model, server)))
         token.append(np.asarray(decode_share(decodes, model, server, step_s)))
