@@ -36,8 +36,10 @@ rate_rps = [20.0, 40.0, 60.0, 80.0]
 max_power_w = 408e3
 # Designs of any machines: "DGX-H200+DGX-A100". Further axes: power_cap, prompt_power_cap,
 # token_power_cap, tensor_parallel, pipeline_parallel, batching, kv_transfer, mixed_pool,
-# max_batch_tokens, max_batch_size, max_pending_tokens, and instead of the workload above
-# workload = ["conv", "0.7 conv + 0.3 code"]. Further limits: max_usd_per_hour, max_machines, and
+# max_batch_tokens, max_batch_size, max_pending_tokens. Further limits: max_usd_per_hour,
+# max_machines. Instead of the one workload above several, also mixed:
+# workload = ["conv", "0.7 conv + 0.3 code"]
+# Conditions that all configurations must fulfil:
 # constraints = ["token <= 2 * prompt"]
 # Axes that vary together rather than in all combinations:
 # zipped = [["prompt", "token"]]

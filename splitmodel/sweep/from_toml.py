@@ -32,21 +32,24 @@ def variables_of(entry: Entry) -> list[str] | None:
 
 
 def _reduction(entry: Entry) -> Reduction:
-    where: Any = {"where": entry.text("where")} if "where" in entry else {}
+    given: dict[str, Any] = {"where": entry.text("where")} if "where" in entry else {}
+    match [kind for kind in _KINDS if kind in entry]:
+        case ["top"]:
+            made = TopK
+            given |= {"k": int(entry.count("top")), "by": entry.text("by")}
+            given["largest"] = entry.flag("largest", False)
+        case ["minimise"] | ["maximise"] | ["minimise", "maximise"]:
+            made = Pareto
+            given |= {name: entry.get(name, []) for name in ("minimise", "maximise")}
+        case ["histogram"]:
+            made = Histogram
+            given |= {"name": entry.text("histogram"), "edges": entry.get("edges")}
+        case ["count"]:
+            made, given["where"] = Count, entry.text("count")
+        case _:
+            raise InputError(f"{entry.where}: needs one of {', '.join(_KINDS)}")
+    entry.refuse_unknown()
     try:
-        match [kind for kind in _KINDS if kind in entry]:
-            case ["top"]:
-                k, by = int(entry.count("top")), entry.text("by")
-                made: Any = TopK(by, k, largest=entry.flag("largest", False), **where)
-            case ["minimise"] | ["maximise"] | ["minimise", "maximise"]:
-                made = Pareto(entry.get("minimise", []), entry.get("maximise", []), **where)
-            case ["histogram"]:
-                made = Histogram(entry.text("histogram"), entry.get("edges"), **where)
-            case ["count"]:
-                made = Count(entry.text("count"))
-            case _:
-                raise InputError(f"needs one of {', '.join(_KINDS)}")
+        return made(**given)
     except InputError as problem:
         raise InputError(f"{entry.where}: {problem}") from problem
-    entry.refuse_unknown()
-    return made

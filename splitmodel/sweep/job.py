@@ -85,6 +85,14 @@ class _Engine:
         self._function, *self._space = jax.device_put(
             [each.astype(dtype) for each in constants], everywhere
         )
+        function = Structure.of(job.function)
+        self._stages = [
+            (
+                kernel.generate(self._mesh, cluster, job.lattice.block_rows, job.constraints),
+                kernel.evaluate(self._mesh, function, cluster, load),
+            )
+            for cluster, load in (map(Structure.of, like) for like in job.lattice.likes)
+        ]
         self._width = _WIDTH
         self._compiled: set[int] = set()
         self._compiling = Lock()
@@ -113,9 +121,7 @@ class _Engine:
         filled[slots] = blocks
         described = lattice.describe(filled)
         described.place[np.isin(np.arange(len(filled)), slots, invert=True), -1] = 0
-        cluster, load = map(Structure.of, lattice.likes[family])
-        generate = kernel.generate(self._mesh, cluster, lattice.block_rows, self._job.constraints)
-        evaluate = kernel.evaluate(self._mesh, Structure.of(self._job.function), cluster, load)
+        generate, evaluate = self._stages[family]
         rows, kept = generate(*self._space, described)
         outputs = evaluate(self._function, described, rows, kept)
         first = blocks * lattice.block_rows
