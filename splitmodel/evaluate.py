@@ -33,6 +33,7 @@ from splitmodel.specs.semantics import Semantics, resolve_semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
+from splitmodel.units import Scalar
 
 TIERS = ("analytic", "simulate")
 ONLY_ANALYTIC = ("saturation_rps", "load_fraction", "bound")
@@ -183,6 +184,8 @@ class Question(eqx.Module):
     reference: Machine
     semantics: Semantics = eqx.field(static=True)
     stack: str | None = eqx.field(static=True)
+    percentiles: Scalar | None = None
+    """As in `metrics`."""
 
     def __call__(self, cluster: Cluster, load: Workload) -> Metrics:
         """Metrics of one configuration, traceable."""
@@ -195,6 +198,7 @@ class Question(eqx.Module):
             semantics=self.semantics,
             stack=self.stack,
             reference=self.reference,
+            percentiles=self.percentiles,
         )
 
     def setting(self, cluster: Cluster) -> Setting:

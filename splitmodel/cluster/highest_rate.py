@@ -19,7 +19,7 @@ from splitmodel.queueing.solve import first_crossing
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
-from splitmodel.specs.slo import METRICS, SLO
+from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
@@ -76,17 +76,12 @@ def highest_rate(
 def _room(spread: Latencies, limits: SLO) -> Scalar:
     """Least logarithm of a percentile's share over that of the requests beyond its limit.
 
-    The percentile is below the limit where that is positive: one evaluation tells, without any
-    percentile.
+    The percentile is below the limit where that is positive.
     """
-    rooms = []
-    limited = {name: jnp.isfinite(getattr(limits, name)) for name in METRICS}
-    finite = {name: jnp.where(limited[name], getattr(limits, name), 1.0) for name in METRICS}
-    exceeded = jnp.asarray(np.array(EXCEEDED), dtype=float)
-    for name, tails in spread.tails(finite).items():
-        room = jnp.log(exceeded / jnp.maximum(tails, _LEAST_TAIL))
-        rooms.append(jnp.where(limited[name], room, -np.log(_LEAST_TAIL)))
-    return jnp.min(jnp.stack(rooms))
+    limited, beyond = spread.beyond(limits)
+    exceeded = jnp.asarray([EXCEEDED], dtype=float)
+    rooms = jnp.log(exceeded / jnp.maximum(beyond, _LEAST_TAIL))
+    return jnp.min(jnp.where(limited, rooms, -np.log(_LEAST_TAIL)))
 
 
 def _at_rate(case: Case, rate_rps: Scalar) -> Case:

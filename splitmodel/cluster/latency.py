@@ -25,6 +25,7 @@ from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import Delay, delay_from_moments
 from splitmodel.queueing.percentile import Requests, percentiles
 from splitmodel.roofline.batch import decode_batch, prefill_batch
+from splitmodel.specs.slo import METRICS, SLO
 from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
@@ -54,14 +55,21 @@ class Latencies(eqx.Module):
         """Each metric at P50, P90 and P99, shape [3]."""
         return self._named([percentiles(group) for group in self.groups])
 
-    def tails(self, values: dict[str, Scalar]) -> dict[str, jax.Array]:
-        """Share of requests beyond each of several values, by metric; all of one shape [values]."""
-        return self._named(
+    def beyond(self, limits: SLO) -> tuple[jax.Array, jax.Array]:
+        """Where there are limits, and the share of requests beyond each, both [6, 3].
+
+        In the order of METRICS. One evaluation tells whether a limit holds, without a percentile.
+        """
+        stacked = jnp.stack([getattr(limits, name) for name in METRICS])
+        limited = jnp.isfinite(stacked)
+        values = jnp.where(limited, stacked, 1.0)
+        shares = self._named(
             [
-                jax.vmap(Requests.tails)(group, jnp.stack([values[name] for name in names]))
+                jax.vmap(Requests.tails)(group, values[np.array(list(map(METRICS.index, names)))])
                 for group, names in zip(self.groups, TOGETHER, strict=True)
             ]
         )
+        return limited, jnp.stack([shares[name] for name in METRICS])
 
     def _named(self, found: list[jax.Array]) -> dict[str, jax.Array]:
         return {

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
-from splitmodel.cluster.latency import latencies, reference_times_s
+from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
 from splitmodel.economics import Use, economics, mean_power_w
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
+from splitmodel.queueing.percentile import EXCEEDED
 from splitmodel.roofline.batch import Batch, prefill_batch
 from splitmodel.specs.cluster import Cluster, Pool
 from splitmodel.specs.hardware import Machine
@@ -71,6 +72,7 @@ def metrics(
     semantics: str | Semantics = "physical",
     stack: str | None = None,
     reference: str | Machine = "DGX-A100",
+    percentiles: Scalar | None = None,
 ) -> Metrics:
     """Every metric of one configuration: pure, for `jit`, `vmap` and `grad` as it stands.
 
@@ -85,6 +87,8 @@ def metrics(
             has model and machine.
         reference: machine on which a request alone gives the slowdowns' denominator, with the
             tensor parallelism of all its GPUs.
+        percentiles: where given, they are wanted only if it is positive, and infinite otherwise:
+            the rest, limits included, takes a fraction of the time, and one compilation does both.
 
     Returns:
         Metrics of arrays. Where `status` is not 0, latencies are infinite.
@@ -105,26 +109,26 @@ def metrics(
         stack=stack,
         reference=reference,
     )
-    return _compose(case, flow_of(case), reference_times_s(case, alone), limits)
+    return _compose(case, flow_of(case), reference_times_s(case, alone), limits, percentiles)
 
 
-def _compose(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits: SLO) -> Metrics:
+def _compose(
+    case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], limits: SLO, wanted: Scalar | None
+) -> Metrics:
     status = status_of(case, flow.saturation_rps)
     answered = status == float(Status.OK)
     hosted = status <= float(Status.UNSTABLE)
     saturation_rps = jnp.where(hosted, flow.saturation_rps, 0.0)
     throughput_rps = jnp.minimum(case.load.rate_rps, saturation_rps)
     spread = latencies(case, flow, reference_s)
-    loosest = _loosest(limits)
-    percentiles = spread.percentiles()
-    beyond = spread.tails({name: limit[None] for name, limit in loosest.items()})
-    values = {name: jnp.where(answered, percentiles[name], jnp.inf) for name in METRICS}
-    # Who exceeds any of them; an upper bound, as one request may exceed several.
-    outside = sum(jnp.where(loosest[name] > 0.0, beyond[name][0], 0.0) for name in METRICS)
+    found = spread.percentiles() if wanted is None else _if_wanted(wanted, spread)
+    values = {name: jnp.where(answered, found[name], jnp.inf) for name in METRICS}
+    limited, beyond = spread.beyond(limits)
+    met = answered & (~limited | (beyond < jnp.asarray([EXCEEDED], dtype=float))).all()
+    # Who exceeds any of the loosest; an upper bound, as one request may exceed several.
+    loosest = jnp.min(jnp.where(limited, beyond, 1.0), axis=1)
+    outside = jnp.sum(jnp.where(limited.any(axis=1), loosest, 0.0))
     attainment = jnp.where(answered, jnp.maximum(1.0 - outside, 0.0), 0.0)
-    met = answered
-    for name in METRICS:
-        met &= (values[name] < getattr(limits, name)).all()
     weight = case.sizes.prompt_weight
     prefill_s = jnp.sum(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
     transfer_s = jnp.sum(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
@@ -170,12 +174,10 @@ def _use(case: Case, flow: Flow) -> Use:
     )
 
 
-def _loosest(limits: SLO) -> dict[str, Scalar]:
-    """Loosest limit of every metric, 0 where it has none."""
-    given = {name: getattr(limits, name) for name in METRICS}
-    return {
-        name: jnp.max(jnp.where(jnp.isfinite(limit), limit, 0.0)) for name, limit in given.items()
-    }
+def _if_wanted(wanted: Scalar, spread: Latencies) -> dict[str, jax.Array]:
+    """Percentiles, or infinity; a real branch wherever all configurations want the same."""
+    none = {name: jnp.full(len(EXCEEDED), jnp.inf) for name in METRICS}
+    return jax.lax.cond(wanted > 0.0, Latencies.percentiles, lambda _: none, spread)
 
 
 def _bounds(case: Case, flow: Flow) -> Scalar:

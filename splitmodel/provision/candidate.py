@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -57,19 +58,34 @@ class Asked(NamedTuple):
     load: Workload
     candidate: Candidate
 
-    def __call__(self, first: np.ndarray, second: np.ndarray, rate_rps: np.ndarray) -> Metrics:
+    def __call__(
+        self,
+        first: np.ndarray,
+        second: np.ndarray,
+        rate_rps: np.ndarray,
+        percentiles: bool = False,
+    ) -> Metrics:
         """Metrics as numpy arrays, with the shape of `rate_rps` before their own.
 
         Args:
             first: counts, of a shape that broadcasts to that of `rate_rps`.
             second: likewise.
             rate_rps: arrival rates [requests/s].
+            percentiles: whether they are wanted; whether limits hold is told without them, too.
         """
         shape = np.shape(rate_rps)
         flat = (np.broadcast_to(each, shape).ravel() for each in (first, second, rate_rps))
         group = Group(self.candidate.cluster, self.candidate.rows(*flat))
-        values = run_rows(self.question, self.load, [group], chunk=CHUNK, quick=True)
+        values = run_quickly(self.question, self.load, [group], percentiles)
         return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), values)
+
+
+def run_quickly(
+    question: Question, load: Workload, groups: Sequence[Group], percentiles: bool
+) -> Metrics:
+    """Metrics of all rows, by the one compilation that all of a search shares."""
+    asked = replace(question, percentiles=float(percentiles))
+    return run_rows(asked, load, groups, chunk=CHUNK, quick=True)
 
 
 def candidates_of(designs: Sequence[str | Cluster] | str | Cluster) -> list[Candidate]:

@@ -29,7 +29,7 @@ def missed_limit(asked: Asked, otherwise: str) -> InfeasibleError:
     second = np.array([MANY])
     first = second * asked.candidate.splits
     saturation_rps = asked(first, second, np.ones(1)).saturation_rps.astype(float)
-    metrics = asked(first, second, _LOW * saturation_rps)
+    metrics = asked(first, second, _LOW * saturation_rps, percentiles=True)
     values = np.stack([getattr(metrics, name)[0] for name in METRICS])
     limits = np.stack([getattr(asked.question.slo, name) for name in METRICS])
     metric, place = np.unravel_index(np.argmax(values / limits), limits.shape)

@@ -9,12 +9,11 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import Question
-from splitmodel.provision.candidate import CHUNK
+from splitmodel.provision.candidate import run_quickly
 from splitmodel.provision.found import Found
 from splitmodel.results import dataset
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep.axes import axis_attrs
-from splitmodel.sweep.engine import run_rows
 from splitmodel.variables import VARIABLES
 
 _COMPARED = {
@@ -49,7 +48,7 @@ def ranked(
         Dataset with designs, counts and rates as coordinates of `rank`.
     """
     groups = [each.group for each in found]
-    metrics = run_rows(question, load, groups, chunk=CHUNK, quick=True)
+    metrics = run_quickly(question, load, groups, percentiles=True)
     values = {name: getattr(metrics, name) for name in type(metrics).__dataclass_fields__}
     values["highest_rate_rps"] = np.array([each.split.highest_rate_rps for each in found])
     values |= told or {}

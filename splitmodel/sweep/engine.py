@@ -119,7 +119,7 @@ def _run(
 
 
 _compiled = jax.jit(_run)
-_quickly_compiled = quick_jit(_run, level=1)
+_quickly_compiled = quick_jit(_run)
 
 
 def _chunks(groups: Sequence[Group], size: int) -> Iterator[_Chunk]:

@@ -161,7 +161,7 @@ def _analytic(each: Measured, loads: Sequence[float]) -> tuple[np.ndarray, float
     first, second = (case.prompt, case.token) if splits else (0, case.machines)
     counts = np.array([float(first)]), np.array([float(second)])
     if loads:
-        found = asked(*counts, np.array(loads) * each.highest_rate_rps)
+        found = asked(*counts, np.array(loads) * each.highest_rate_rps, percentiles=True)
         percentiles_s = np.stack([getattr(found, name) for name in COMPARED], axis=1)
     else:
         percentiles_s = np.empty((0, len(COMPARED), len(PERCENTILES)))

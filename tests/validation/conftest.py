@@ -23,7 +23,7 @@ def rows() -> list[Measured]:
         counts = np.array([float(case.prompt)]), np.array([float(case.token or case.machines)])
         (highest_rps,) = highest_rates(asked, *counts)
         loads = np.array([0.3, 0.7, 0.9])
-        out = asked(*counts, loads * highest_rps)
+        out = asked(*counts, loads * highest_rps, percentiles=True)
         for row, load in enumerate(loads):
             mean_s = np.stack([getattr(out, name)[row] for name in COMPARED]).astype(float)
             found.append(Measured(index, case, highest_rps, load, mean_s, 0.02 * mean_s))
