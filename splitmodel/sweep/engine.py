@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from splitmodel.compilation import quick_jit
 from splitmodel.errors import check_range
@@ -52,7 +51,6 @@ def run_rows(
     *,
     chunk: int = CHUNK,
     quick: bool = False,
-    progress: bool = False,
 ) -> Any:
     """Value of `function` for every configuration.
 
@@ -63,7 +61,6 @@ def run_rows(
         groups: configurations by hardware, at least one.
         chunk: configurations per call of the compiled function, which is compiled for each size.
         quick: compile faster and run slower, for few configurations; see `quick_jit`.
-        progress: show a bar over chunks.
 
     Returns:
         Pytree of numpy arrays with a leading axis over all rows, in the order of the groups.
@@ -87,8 +84,7 @@ def run_rows(
     # Compiled code holds no lock of Python's, so threads share the cores.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         answers = chain([first], threads.map(run, chunks[1:]))
-        bar = tqdm(answers, total=len(chunks), unit="chunk", disable=not progress)
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *bar)
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *answers)
 
 
 def _trace_in_turn(compiled: Any, *args: Any) -> None:

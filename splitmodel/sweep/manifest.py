@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -30,6 +31,12 @@ def manifest_of(job: Job, attrs: Mapping[str, Any]) -> dict[str, Any]:
         "splitmodel_version": version("splitmodel"),
         "code": _code(),
         "jax_version": jax.__version__,
+        "compiler": sorted(
+            # How many devices there are changes no result.
+            flag
+            for flag in os.environ.get("XLA_FLAGS", "").split()
+            if "device_count" not in flag
+        ),
         "device": f"{device.platform} {device.device_kind}",
         "precision": "float64" if job.x64 else "float32",
         "block_rows": job.lattice.block_rows,

@@ -108,9 +108,10 @@ def digest(results: xr.DataTree) -> str:
 def start(*words: object, **environment: str) -> subprocess.Popen[str]:
     """This program with these words, in a process of its own."""
     plain = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    precision = {"JAX_ENABLE_X64": str(jax.config.read("jax_enable_x64"))}
     return subprocess.Popen(
         [sys.executable, __file__, *map(str, words)],
-        env=plain | environment,
+        env=plain | precision | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -84,8 +84,3 @@ def test_a_cluster_without_machines_is_refused():
     none = np.zeros(2)
     with pytest.raises(InputError, match="machines: 0 is outside"):
         run_rows(Echo(1.0), LOAD, [Group(cluster_of("AA"), Rows(none, none, none, none + 1.0))])
-
-
-def test_progress_counts_chunks(capsys):
-    run_rows(Echo(1.0), LOAD, [Group(cluster_of("AA"), rows("AA", CHUNK + 1))], progress=True)
-    assert "2/2" in capsys.readouterr().err

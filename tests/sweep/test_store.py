@@ -44,7 +44,8 @@ def all_spans() -> list[tuple[int, int]]:
 
 def test_a_killed_sweep_goes_on_where_it_was(whole, computed, tmp_path):
     store = tmp_path / "store"
-    process = start("alone", store, SLOW_S="0.1")
+    # The flags of the compiler are those of this process, which goes on with it.
+    process = start("alone", store, SLOW_S="0.1", XLA_FLAGS=os.environ["XLA_FLAGS"])
     deadline = time.monotonic() + 60.0
     while len(parts(store)) < 5:
         assert process.poll() is None and time.monotonic() < deadline
