@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from splitmodel.cli.options import Flag
 from splitmodel.cli.show import plain, print_json, show, table
 from splitmodel.errors import InputError
+from splitmodel.simulate.run import cores
 from splitmodel_studies.overview import write_overview
 from splitmodel_studies.page import allowed
 from splitmodel_studies.store import result_of
@@ -48,11 +50,11 @@ def study_command(
     chosen = [study(name) for name in (study_names() if all else dict.fromkeys(names))]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    results = {}
-    with tqdm(chosen, unit="study", disable=not sys.stderr.isatty()) as progress:
-        for each in progress:
-            progress.set_description(each.name)
-            results[each] = result_of(each, out, again=not stale)
+    # Compilation takes much of the time and one core each; simulations let go of the interpreter.
+    with ThreadPoolExecutor(cores()) as threads:
+        computed = threads.map(lambda each: result_of(each, out, again=not stale), chosen)
+        shown = tqdm(computed, total=len(chosen), unit="study", disable=not sys.stderr.isatty())
+        results = dict(zip(chosen, shown, strict=True))
     if out is not None:
         write_overview(out)
     if json:

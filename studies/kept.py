@@ -6,20 +6,26 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from splitmodel.results import complete_file
 from splitmodel_studies.study import code_hash
 
 _known: dict[str, Any] = {}
+_asked: dict[str, Lock] = {}
 
 
 def known(question: Any, answer: Callable[[], Any]) -> Any:
-    """The answer to a question, computed unless it is known; both as JSON can hold them."""
+    """The answer to a question, computed unless it is known; both as JSON can hold them.
+
+    Where studies run side by side, who asks second waits for the answer of the first.
+    """
     key = json.dumps(question)
-    if key not in _known:
-        _known[key] = answer()
-    return _known[key]
+    with _asked.setdefault(key, Lock()):
+        if key not in _known:
+            _known[key] = answer()
+        return _known[key]
 
 
 @contextmanager
@@ -39,5 +45,5 @@ def kept_in(folder: Path) -> Iterator[None]:
     yield
     if len(_known) > before:
         with complete_file(path) as unfinished:
-            kept = {"fingerprint": fingerprint, "known": _known}
+            kept = {"fingerprint": fingerprint, "known": dict(_known)}
             unfinished.write_text(json.dumps(kept, indent=1), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import xarray as xr
 
@@ -12,6 +13,7 @@ from splitmodel_studies.page import write_page
 from splitmodel_studies.study import Study
 
 _FINGERPRINT = "fingerprint"
+_drawing = Lock()
 
 
 def stored(study: Study, folder: Path) -> xr.Dataset | None:
@@ -44,8 +46,10 @@ def result_of(study: Study, folder: Path | None, *, again: bool = False) -> xr.D
         with kept_in(folder):
             result = study.run().assign_attrs({_FINGERPRINT: study.fingerprint})
         save(result, own / "result.nc")
-    if not _page_is_current(study, own):
-        write_page(study, result, own)
+    # The settings of a figure's theme are those of the whole process.
+    with _drawing:
+        if not _page_is_current(study, own):
+            write_page(study, result, own)
     return result
 
 

@@ -1,6 +1,8 @@
 """Results are written once, and used only as long as the code is the same."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import pytest
 
@@ -61,3 +63,15 @@ def test_answers_of_other_code_are_forgotten(forgetful, tmp_path):
     (tmp_path / "known.json").write_text(json.dumps(kept_before))
     with kept.kept_in(tmp_path):
         assert kept.known(["a", 1], lambda: 4.0) == 4.0
+
+
+def test_who_asks_second_waits(forgetful):
+    def slowly():
+        calls.append(1)
+        sleep(0.05)
+        return 3.0
+
+    calls = []
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: kept.known(["a", 1], slowly), range(4)))
+    assert answers == [3.0] * 4 and len(calls) == 1
