@@ -104,7 +104,9 @@ def rate_table(compared: xr.Dataset) -> xr.Dataset:
         the same question that simulation tells apart by more than 3%.
     """
     names = list(dict.fromkeys(compared["semantics"].values.tolist()))
-    columns = {name: [] for name in ("clusters", "large", "within", "roughly", "worst", "kendall_tau")}
+    columns = {
+        name: [] for name in ("clusters", "large", "within", "roughly", "worst", "kendall_tau")
+    }
     for semantics in names:
         own = compared.isel(cluster=np.flatnonzero(compared["semantics"] == semantics))
         own = own.isel(cluster=np.flatnonzero(own["simulated_rps"] > 0.0))
