@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
@@ -53,22 +52,22 @@ def evaluate(mesh: Mesh, function: Structure, cluster: Structure, load: Structur
     Of blocks without a row that counts they are 0.
     """
 
-    def several(packed: Scalar, blocks: Blocks, rows: Rows, kept: Flag) -> dict[str, Scalar]:
+    @jax.jit  # so that it is traced once, though its shapes are needed first
+    def values(packed: Scalar, block: Blocks, rows: Rows) -> dict[str, Scalar]:
         metrics = function.unpack(packed)
+        hardware, sizes = cluster.unpack(block.cluster), load.unpack(block.load)
 
+        def of_row(row: Rows) -> dict[str, Scalar]:
+            return metrics(row.of(hardware), sizes.with_rate(row.rate_rps))
+
+        return jax.vmap(of_row)(rows)
+
+    def several(packed: Scalar, blocks: Blocks, rows: Rows, kept: Flag) -> dict[str, Scalar]:
         def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:
             block, rows, kept = given
-            hardware, sizes = cluster.unpack(block.cluster), load.unpack(block.load)
-
-            def values(rows: Rows) -> dict[str, Scalar]:
-                def of_row(row: Rows) -> dict[str, Scalar]:
-                    return metrics(row.of(hardware), sizes.with_rate(row.rate_rps))
-
-                return jax.vmap(of_row)(rows)
-
-            shapes = eqx.filter_eval_shape(values, rows)
+            shapes = jax.eval_shape(values, packed, block, rows)
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            return jax.lax.cond(kept.any(), values, lambda _: nothing, rows)
+            return jax.lax.cond(kept.any(), lambda: values(packed, block, rows), lambda: nothing)
 
         return jax.lax.map(one, (blocks, rows, kept))
 

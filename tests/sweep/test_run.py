@@ -1,5 +1,8 @@
 """Sweeps: their shape, their agreement with single evaluations, statuses, and bad input."""
 
+import pickle
+
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -113,6 +116,45 @@ def test_padding_changes_nothing():
         whole["saturation_rps"].sel(prompt=70, token=[69, 70]),
         part["saturation_rps"].sel(prompt=70),
     )
+
+
+def test_reductions_tell_what_the_table_tells():
+    space = sm.DesignSpace(design=["AA", "HA"], prompt=range(1, 30), token=range(1, 30))
+    table = sm.sweep(space, LOAD, model=MODEL, variables=LITTLE)
+    ranked = table["saturation_rps"] / (table["prompt"] + table["token"])
+    best = sm.TopK("saturation_rps / (prompt + token)", 5, where="status == 0", largest=True)
+    found = sm.sweep(space, LOAD, model=MODEL, reduce=best)
+    order = np.sort(ranked.where(table["status"] == 0).values.ravel())[::-1]
+    np.testing.assert_allclose(
+        found["saturation_rps"] / (found["prompt"] + found["token"]),
+        order[~np.isnan(order)][:5],
+        rtol=1e-6,
+    )
+    assert found.attrs["status_ok"] == (table["status"] == 0).sum()
+    assert found.attrs["configurations"] == table["status"].size
+
+
+@pytest.mark.parametrize("semantics", ["physical", "splitwise-sim"])
+def test_a_sweep_can_be_sent_to_another_process(semantics, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(run, "compute", lambda job, *_, **__: jobs.append(job))
+    space = sm.DesignSpace(design=["HA", "baseline-A100"], prompt=[9], token=[8], machines=[7])
+    sm.sweep(space, LOAD, model=MODEL, semantics=semantics, reduce=sm.Count())
+    sent = pickle.dumps(jobs[0])
+    assert len(sent) < 1_000_000
+    received = pickle.loads(sent)
+    assert received == jobs[0] and hash(received) == hash(jobs[0])
+    assert jax.tree.structure(received.function) == jax.tree.structure(jobs[0].function)
+    for one, other in zip(received.lattice.tables, jobs[0].lattice.tables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_table_too_large_for_memory_is_refused():
+    space = sm.DesignSpace(
+        design="AA", prompt=range(1, 5001), token=range(1, 5001), rate_rps=[1.0, 2.0]
+    )
+    with pytest.raises(sm.InputError, match=r"space: 50,000,000 configurations; .* give reduce="):
+        sm.sweep(space, LOAD, model=MODEL)
 
 
 def test_statuses_tell_what_cannot_be_served(product, listed):
