@@ -5,6 +5,7 @@ Figures are SVG without a background. On dark pages the style sheet inverts thei
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,8 @@ def configure(folder: Path) -> None:
     """Write the settings to a folder, and have kernels that are started from now on use them."""
     profile = folder / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
-    (profile / "ipython_kernel_config.py").write_text(
-        'c.InlineBackend.figure_formats = {"svg"}\nc.InlineBackend.rc = {}\n'
-    )
+    settings = {"InlineBackend": {"figure_formats": ["svg"], "rc": {}}}
+    (profile / "ipython_kernel_config.json").write_text(json.dumps(settings))
     usual = mpl.rcParams.copy()
     with theme("light"):
         look = {name: value for name, value in mpl.rcParams.items() if value != usual[name]}

@@ -7,6 +7,7 @@ from pathlib import Path
 from splitmodel.results import complete_file
 from splitmodel_studies.store import stored
 from splitmodel_studies.study import study, study_names
+from splitmodel_studies.style import THEMES
 
 
 def write_overview(folder: Path) -> None:
@@ -15,7 +16,7 @@ def write_overview(folder: Path) -> None:
     Raises:
         InputError: where the folder cannot be written.
     """
-    lines, pages = ["| study | source | claims reproduced |", "|---|---|---|"], []
+    lines, pages = ["| study | source | claims reproduced | |", "|---|---|---|---|"], []
     for name in study_names():
         each = study(name)
         result = stored(each, folder)
@@ -25,8 +26,16 @@ def write_overview(folder: Path) -> None:
             pages.append(f"_generated/studies/{name}/index")
             lines.append(
                 f"| [{claims.title}]({pages[-1]}.md) | {claims.source} "
-                f"| {passed} of {len(claims.claims)} |"
+                f"| {passed} of {len(claims.claims)} | {_thumbnails(name)} |"
             )
     lines += ["", "```{toctree}", ":hidden:", "", *pages, "```"]
     with complete_file(folder / "overview.txt") as unfinished:
         unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _thumbnails(name: str) -> str:
+    """The study's figure, small, on either theme."""
+    return " ".join(
+        f"![](_generated/studies/{name}/figure-{theme}.svg){{.thumbnail .only-{theme}}}"
+        for theme in THEMES
+    )
