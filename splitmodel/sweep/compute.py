@@ -23,7 +23,7 @@ from splitmodel.sweep.tallies import Fates
 
 RESULT = "result"
 """Name of the one reduction of a sweep that has no names."""
-FATES = "counts"
+FATES = "counts of each status"
 """Name of the count by status."""
 _MERGED = 32
 """Partial results that wait to be merged: many, as merging takes time; not all, as they take
@@ -90,9 +90,10 @@ def compute(
             bar.update(span)
     together(lambda: None)  # nobody adds parts while another one still looks for those there are
     with bar, workers(client) as (executor, at_once):
-        if client is None:
+        left = share([span for span in spans if span not in done])
+        if left and client is None:
             bar.estimate(at_once)
-        stream(job, share([s for s in spans if s not in done]), executor, at_once, keep)
+        stream(job, left, executor, at_once, keep)
     total = job.merge([each for each in gather(parts.total()) if each])
     fates = job.reductions[FATES]
     assert isinstance(fates, Fates)

@@ -141,6 +141,8 @@ def sweep(
 
 
 def _checked(field: str, reduction: Any) -> Reduction:
+    if not field.isidentifier():
+        raise InputError(f"reduce: {field!r} cannot be a name; use letters, digits and _")
     if not isinstance(reduction, Reduction):
         raise InputError(
             f"reduce: {field}: {reduction!r} is no reduction; give TopK, Pareto, Histogram or Count"

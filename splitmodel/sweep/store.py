@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +45,11 @@ class Store:
         if not self.path.exists():
             with writing(self.path):
                 self._parts.mkdir(parents=True)
-                _write(self._file, json.dumps(self._manifest, indent=1).encode())
+                try:
+                    _write(self._file, json.dumps(self._manifest, indent=1).encode())
+                except OSError:
+                    shutil.rmtree(self.path)  # else it would be in the way of the next attempt
+                    raise
             return False
         if not resume:
             raise InputError(

@@ -102,6 +102,7 @@ def test_a_front_beyond_its_bound_is_refused():
         (lambda: sm.Count("cost <= "), "'cost <= ' is not an expression"),
         (lambda: sm.Pareto((), ()), "needs at least one objective"),
         (lambda: "best", "'best' is no reduction"),
+        (lambda: {"a/b": sm.Count()}, "'a/b' cannot be a name"),
     ],
 )
 def test_bad_reductions_are_refused(reduction, message):

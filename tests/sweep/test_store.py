@@ -168,6 +168,16 @@ def test_a_full_disk_ends_a_sweep_that_can_be_resumed(whole, monkeypatch, tmp_pa
     assert digest(run(store=store, resume=True)) == whole
 
 
+def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(sm.InputError, match=r"cannot be written: No space left"):
+        run(store=tmp_path / "store")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(computed, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(sm.InputError, match=r"store: .* cannot be written: Not a directory"):
