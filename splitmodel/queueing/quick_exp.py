@@ -13,11 +13,13 @@ from splitmodel.units import Scalar
 _LOG2_E = 1.4426950408889634
 _POWERS = (0.69314718, 0.24026942, 0.05579490, 0.00944517)
 """2^y = 1 + y · (these in powers of y) for |y| up to one half: the first is ln 2, the others have
-the least squared error in 2^y (`numpy.polynomial.chebyshev.Chebyshev.fit` at Chebyshev points)."""
+a least squared error (`numpy.polynomial.chebyshev.Chebyshev.fit` at Chebyshev points)."""
 _BIAS, _MANTISSA_BITS = 127, 23
 """Of float32 (IEEE 754)."""
-_LEAST = 1.0 - _BIAS
-"""Least power of two that is a normal number."""
+_MOST = _BIAS - 1.0
+"""Least power of two that is a normal number, negative."""
+_UNITS = 1.5 * 2.0**_MANTISSA_BITS
+"""Numbers near this one have no digits after the point: the last bits are a whole number."""
 
 
 @jax.custom_jvp
@@ -42,13 +44,14 @@ def quick_fall(x: Scalar) -> jax.Array:
 
 def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """A power of two and a small number, of which exp(x) is power · (1 + number)."""
-    scaled = jnp.maximum(x * _LOG2_E, _LEAST)
-    whole = jnp.round(scaled)
-    rest = scaled - whole
+    # Rounds to a whole number, and has it in the last bits, without an instruction for either.
+    scaled = jnp.minimum(x * -_LOG2_E, _MOST)
+    shifted = _UNITS - scaled
+    rest = (_UNITS - shifted) - scaled
     number = jnp.zeros_like(x)
     for factor in reversed(_POWERS):
         number = (number + factor) * rest
-    exponent = (whole.astype(jnp.int32) + _BIAS) << _MANTISSA_BITS
+    exponent = (jax.lax.bitcast_convert_type(shifted, jnp.int32) + _BIAS) << _MANTISSA_BITS
     return jax.lax.bitcast_convert_type(exponent, jnp.float32), number
 
 

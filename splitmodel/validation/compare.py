@@ -99,9 +99,9 @@ def rate_table(compared: xr.Dataset) -> xr.Dataset:
     """Errors of the highest rates, of clusters for which simulation finds one, by semantics.
 
     Returns:
-        Number of clusters, and of those with at least 10 machines; of the latter the share whose
-        error is within 5%, and within 12%, and the error of the worst; Kendall's tau over pairs of clusters under
-        the same question that simulation tells apart by more than 3%.
+        Number of clusters, and of those with at least 10 machines; of the latter the shares whose
+        errors are within 5% and within 12%, and the error of the worst; Kendall's tau over pairs of
+        clusters under the same question that simulation tells apart by more than 3%.
     """
     names = list(dict.fromkeys(compared["semantics"].values.tolist()))
     columns = {
