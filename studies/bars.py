@@ -18,13 +18,20 @@ _GROUP = 0.8
 """Width of a group of bars."""
 
 
-def rate_bars(rate_rps: xr.DataArray, label: str = "highest rate (requests/s)") -> Figure:
-    """Bars over `cluster`, one for each `route`."""
-    figure, (panel,) = panels()
+def draw_rates(
+    panel: Axes, rate_rps: xr.DataArray, label: str = "highest rate (requests/s)"
+) -> None:
+    """Bars over `cluster`, one for each `route`, in a panel."""
     names = [str(name).replace("-", "\n") for name in rate_rps["cluster"].values]
     _bars(panel, rate_rps)
     panel.set_xticks(range(len(names)), names, fontsize="small")
     panel.set_ylabel(label)
+
+
+def rate_bars(rate_rps: xr.DataArray, **options: str) -> Figure:
+    """A figure of them; options as in `draw_rates`."""
+    figure, (panel,) = panels()
+    draw_rates(panel, rate_rps, **options)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from splitmodel_studies.bars import rate_bars
+from splitmodel_studies.bars import draw_rates
+from splitmodel_studies.equal_power.load_curves import LIMIT, PERCENTILE, slowdowns
 from splitmodel_studies.published import EQUAL_POWER, POWER_W, cost_ratio
 from splitmodel_studies.routes import PAIRS, best_split, over_routes, rates
+from splitmodel_studies.style import ink, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +27,8 @@ def run() -> xr.Dataset:
     best = {name: _best_rates(name) for name in _SPLITS}
     return xr.Dataset(
         {
-            "rate_rps": rate_rps,
+            "highest_rps": rate_rps,
+            "slowdown": slowdowns(),
             "aa_over_baseline_a100": aa,
             "ha_over_baseline_h100": ha,
             "aa_cost": cost_ratio("AA", "Baseline-A100"),
@@ -40,8 +43,19 @@ def run() -> xr.Dataset:
 
 
 def plot(result: xr.Dataset) -> Figure:
-    """Rates of all clusters by both simulated routes."""
-    return rate_bars(result["rate_rps"])
+    """Rates of all clusters by every route above, slowdown over the rate below."""
+    figure, (above, below) = panels(2)
+    draw_rates(above, result["highest_rps"])
+    for name in result["cluster"].values:
+        style = "dashed" if str(name).startswith("Baseline") else "solid"
+        slowdown = result["slowdown"].sel(cluster=name)
+        below.plot(result["rate_rps"], slowdown, linestyle=style, label=str(name))
+    below.axhline(LIMIT, color=ink(), linewidth=1.0, label="limit")
+    below.set(xlabel="requests/s", ylabel=f"P{PERCENTILE} of the E2E slowdown", ylim=(0.5, 3.0))
+    below.legend(ncols=2)
+    handles, labels = above.get_legend_handles_labels()
+    above.legend(handles, labels, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
 
 
 def _best_rates(design: str) -> xr.DataArray:

@@ -34,4 +34,4 @@ def run() -> xr.Dataset:
 
 def plot(result: xr.Dataset) -> Figure:
     """Throughput over the baseline's by both simulated routes."""
-    return rate_bars(result["throughput"], "throughput over Baseline-A100")
+    return rate_bars(result["throughput"], label="throughput over Baseline-A100")
