@@ -118,7 +118,9 @@ def sweep_command(
     # The axis replaces the rate of the workload, which may then be any.
     load = sizes.build(1.0 if space.rate_rps else None)
     options: dict[str, Any] = {"reduce": reduce, "variables": variables}
-    options |= {"store": store, "resume": resume, "progress": sys.stderr.isatty()}
+    # Without a terminal there is nobody to look at a bar.
+    progress = True if sys.stderr.isatty() else not json and print
+    options |= {"store": store, "resume": resume, "progress": progress}
     try:
         result = _swept(dask, space, load, **options, **question.arguments())
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def compute(
     store: str | Path | None,
     resume: bool,
     client: Any,
-    progress: bool,
+    progress: bool | Callable[[str], None],
 ) -> xr.Dataset | xr.DataTree:
     """Results of a job; arguments as in `sweep`.
 
@@ -65,7 +65,7 @@ def compute(
     stores_table = disk is not None and isinstance(job.reductions.get(RESULT), Table)
     table = _table(disk.path, job, atlas) if disk and stores_table else None
     parts = _Parts(job)
-    bar = Progress(job, show=progress and jax.process_index() == 0)
+    bar = Progress(job, progress if jax.process_index() == 0 else False)
 
     def begin() -> None:
         if disk:

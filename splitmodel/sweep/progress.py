@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
@@ -13,26 +14,28 @@ from splitmodel.sweep.stream import Span
 
 
 class Progress:
-    """What a person sees of a sweep, on standard error."""
+    """What a person sees of a sweep."""
 
-    def __init__(self, job: Job, show: bool):
-        """Bar over the configurations of a job, if it is to be shown."""
-        self._job, self._show = job, show
+    def __init__(self, job: Job, show: bool | Callable[[str], None]):
+        """Lines and a bar on standard error, only lines to a function, or nothing."""
+        self._job = job
+        self._bar_shown = show is True
+        self._say = show if callable(show) else _on_standard_error if show else None
         self._earlier = 0
         self._bar: tqdm | None = None
 
     def __enter__(self) -> Progress:
         """Begin to measure the rate."""
         lattice = self._job.lattice
-        if self._show:
-            print(f"{lattice.size:,} configurations in {lattice.blocks:,} blocks", file=sys.stderr)
+        if self._say:
+            self._say(f"{lattice.size:,} configurations in {lattice.blocks:,} blocks")
         self._bar = tqdm(
             total=lattice.size,
             initial=self._earlier,
             unit="config",
             unit_scale=True,
             smoothing=0.05,
-            disable=not self._show,
+            disable=not self._bar_shown,
         )
         return self
 
@@ -56,7 +59,7 @@ class Progress:
 
     def estimate(self, at_once: int) -> None:
         """Compile, measure one block, and say how long the rest will take."""
-        if not self._show or self._bar is None:
+        if self._say is None or self._bar is None:
             return
         self._job.run(0, 1)
         start = time.perf_counter()
@@ -65,4 +68,8 @@ class Progress:
         lattice = self._job.lattice
         left = lattice.size - self._earlier
         rate = lattice.rows_in(0, 1) / block_s * at_once
-        tqdm.write(f"about {tqdm.format_interval(left / rate)} at {rate:,.0f}/s", file=sys.stderr)
+        self._say(f"about {tqdm.format_interval(left / rate)} at {rate:,.0f} configurations/s")
+
+
+def _on_standard_error(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)

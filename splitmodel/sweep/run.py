@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def sweep(
     store: str | Path | None = None,
     resume: bool = False,
     client: Any = None,
-    progress: bool = False,
+    progress: bool | Callable[[str], None] = False,
 ) -> Any:
     """Metrics of every configuration of a design space, or what reductions tell of them.
 
@@ -83,7 +83,8 @@ def sweep(
             it holds the table in Zarr format, so that this may be larger than memory.
         resume: go on with what a store of the same sweep holds.
         client: `distributed.Client` of a Dask cluster that does the work.
-        progress: print size and estimated time, and show a bar.
+        progress: print size and estimated time, and show a bar; or a function to which these two
+            are given as lines.
 
     Returns:
         Dataset. With Splitwise designs only, or baselines only, and with neither limits, zipped

@@ -1,7 +1,9 @@
 """The command: reductions in a SPEC, stores, and what it refuses."""
 
 import json
+import re
 
+import cheap_sweep
 import pytest
 import xarray as xr
 
@@ -52,6 +54,7 @@ def test_a_spec_with_reductions_and_a_store(spec, tmp_path, capsys):
     assert main(words) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*words, "--resume"]) == 0
+    assert capsys.readouterr().out.startswith("12 configurations in 2 blocks\n")
     with xr.open_datatree(out, engine="h5netcdf") as again:
         xr.testing.assert_identical(again["best"].to_dataset().load(), best)
 
@@ -105,3 +108,10 @@ def test_all_lines_of_the_example_work(tmp_path):
 def test_bad_reductions_are_refused(table, message):
     with pytest.raises(sm.InputError, match=message):
         reductions_of(Entry({"reduce": {"best": table}}, "file.toml"))
+
+
+def test_size_and_time_are_told_before_the_work():
+    told = []
+    cheap_sweep.run(progress=told.append)
+    assert re.fullmatch(r"81,500 configurations in \d+ blocks", told[0])
+    assert re.fullmatch(r"about 00:0\d at [\d,]+ configurations/s", told[1])
