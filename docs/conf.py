@@ -61,6 +61,8 @@ apidoc_modules = [
 autodoc_default_options = {"ignore-module-all": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+# Else aliases of types are looked for in modules of Python that have no source.
+viewcode_follow_imported_members = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 # A field's docstring is prose: what stands before its first colon is not a type.
