@@ -1,13 +1,16 @@
-"""Compilation of what runs too seldom to repay every optimisation."""
+"""Compilation: quick where code runs too seldom to repay every optimisation, and kept on disk."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, update_wrapper
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import jax
+import pooch
 
 
 class _Quick:
@@ -57,3 +60,14 @@ def _options(level: int) -> dict[str, Any] | None:
     except jax.errors.JaxRuntimeError:
         return None
     return options
+
+
+def keep_compiled() -> None:
+    """Keep in the user's cache what takes long to compile, unless JAX already has a folder for it.
+
+    JAX's own variables decide: JAX_COMPILATION_CACHE_DIR names another folder, and
+    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = Path(pooch.os_cache("splitmodel")) / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))

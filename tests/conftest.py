@@ -16,6 +16,8 @@ from jaxtyping import install_import_hook
 # before anything imports the package.
 install_import_hook("splitmodel", "type_checker.checked")
 
+# What is tested is what the code compiles to, not what an earlier run kept.
+jax.config.update("jax_enable_compilation_cache", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

@@ -17,6 +17,7 @@ from splitmodel.cli.plugins import PLUGINS, delegate
 from splitmodel.cli.provision import provision_command
 from splitmodel.cli.sweep import sweep_command
 from splitmodel.cli.validate import validate_command
+from splitmodel.compilation import keep_compiled
 from splitmodel.errors import InputError
 
 app = App(
@@ -59,6 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for input that cannot be used, which one line on standard error names.
     """
+    keep_compiled()
     try:
         app(words)
     except (InputError, CycloptsError) as problem:
