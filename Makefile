@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO := $(BIN)/splitmodel provision --model bloom-176b --workload conv --maximise rate \
 	--budget-power-w 408e3 --compare-semantics --out best.nc --figure space.png
 
-.PHONY: demo studies test docs format clean
+.PHONY: demo studies test docs performance format clean
 
 demo: .venv/core
 	$(DEMO)
@@ -24,6 +24,15 @@ test: studies
 
 docs: studies
 	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build/html
+
+# The tables of docs/performance.md; the last one where AICONFIGURATOR names its program.
+performance: .venv/dev
+	$(BIN)/python benchmarks/kernel_floor.py > docs/performance/kernel_floor.txt
+	$(BIN)/python benchmarks/sweep_scale.py 1e7 > docs/performance/sweep_scale.txt
+ifdef AICONFIGURATOR
+	$(BIN)/python benchmarks/beside_aiconfigurator.py $(AICONFIGURATOR) \
+		> docs/performance/beside_aiconfigurator.txt
+endif
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

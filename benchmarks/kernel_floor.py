@@ -8,6 +8,8 @@ do nothing else; and sets the time that those would take against the processor t
 Parts are told apart by what is asked of a sweep: the compiler leaves out what nobody asks for.
 """
 
+import os
+import platform
 import sys
 import time
 from typing import Any
@@ -153,6 +155,7 @@ def main(chosen: list[str]) -> None:
         "arithmetic": operation_s(arithmetic, 8 + 8 * 8 * 2 + 9),
         "transcendental": operation_s(transcendental, 8),
     }
+    print(f"{os.cpu_count()} cores ({platform.machine()}), jax {jax.__version__}")
     print("measured limits of a core: ", end="")
     print(", ".join(f"{1e-9 / cost_s:.2f} billion {kind}/s" for kind, cost_s in each_s.items()))
     for semantics in chosen or ("physical", "splitwise-sim"):
