@@ -21,6 +21,7 @@ import numpy as np
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
+from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import Delay, delay_from_moments
 from splitmodel.queueing.percentile import Requests, percentiles
@@ -207,9 +208,7 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
     Both at the prompt cells' edges, shape [cells+1].
     """
     edges = case.load.prompt_edges_tokens
-    ones = jnp.ones_like(edges)
-    # The authors' simulator reads the decode curve at x = prompt tokens.
-    requests = edges if case.semantics.reference_decode_at_prompt else ones
+    requests = lone_requests(case.timing, case.semantics, edges)
     prefill_s, step_s = case.times_s(reference, prefill_batch(edges), decode_batch(requests, edges))
     return prefill_s, step_s
 

@@ -8,6 +8,7 @@ from splitmodel.iteration.interpolated_timing import Interpolated
 from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.iteration.timing import Timing
 from splitmodel.specs.semantics import Semantics
+from splitmodel.units import Scalar
 
 TIMINGS = ("roofline", "interpolated")
 
@@ -24,6 +25,15 @@ def choose_timing(timing: str | Timing | None, semantics: Semantics) -> Timing:
     if name == "roofline":
         return Roofline()
     return Interpolated(mixed_factor=semantics.mixed_factor or 0.0)
+
+
+def lone_requests(timing: Timing, semantics: Semantics, prompt_tokens: Scalar) -> Scalar:
+    """Decoding requests at which the decode step of a request alone is read, by prompt size.
+
+    One; but the authors' simulator reads its interpolated curve at x = prompt tokens.
+    """
+    by_prompt = semantics.reference_decode_at_prompt and isinstance(timing, Interpolated)
+    return prompt_tokens if by_prompt else 0.0 * prompt_tokens + 1.0
 
 
 def check_stack(stack: str | None) -> None:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from numpy import ndarray
 
+from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.memory import kv_bytes_per_token, kv_capacity_bytes
 from splitmodel.iteration.transfer import visible_transfer_s
 from splitmodel.simulate.lookup import Times
@@ -104,8 +105,7 @@ def _make(setting: Setting, limits: Limits) -> Tables:
             ]
             for sender, own_s in zip(instances, prefill_s, strict=True)
         ]
-    # The authors' simulator reads the decode curve at x = prompt tokens.
-    together = sizes if setting.semantics.reference_decode_at_prompt else 1.0
+    together = lone_requests(setting.timing, setting.semantics, sizes)
     return Tables(
         times=tabulate(setting.timing, setting.model, instances, limits),
         transfer_s=np.array(transfer_s),

@@ -37,7 +37,7 @@ class Semantics:
     """Whether KV memory for a request's output is taken together with that for its prompt, so that
     requests that hold memory can always go on."""
     reference_decode_at_prompt: bool
-    """Whether the slowdown's reference reads decode time at x = prompt tokens."""
+    """Whether the slowdown's reference reads an interpolated decode time at x = prompt tokens."""
 
 
 PHYSICAL = Semantics(

@@ -98,6 +98,19 @@ def test_an_idle_cluster_takes_the_time_of_a_lone_request(name):
         np.testing.assert_allclose(values.ttft_slowdown, 1.0, rtol=1e-2)
 
 
+def test_a_lone_step_of_a_roofline_is_that_of_one_request():
+    """Only the authors' simulator's curve is read at x = prompt tokens."""
+    values = sm.evaluate(
+        DESIGNS["AA"],
+        conv(1e-3),
+        model="bloom-176b",
+        semantics="splitwise-sim",
+        timing="roofline",
+    )
+    # TBT is there over all tokens, the first of which is no step.
+    np.testing.assert_allclose(values["tbt_slowdown"], 1.0, rtol=0.1)
+
+
 @pytest.mark.numerics
 def test_latencies_grow_with_the_rate():
     model = sm.transformer("bloom-176b")
