@@ -1,7 +1,7 @@
 """The same question to AIConfigurator and to splitmodel, side by side in one run.
 
-    python -m venv /tmp/other && /tmp/other/bin/pip install aiconfigurator==0.12.0
-    python benchmarks/beside_aiconfigurator.py /tmp/other/bin/aiconfigurator
+    python -m venv other && other/bin/pip install aiconfigurator==0.12.0
+    python benchmarks/beside_aiconfigurator.py other/bin/aiconfigurator
 
 Forty DGX-H100, a Llama model of 70 billion parameters, prompts of 1020 and outputs of 129 tokens, a
 first token within a second and 60 ms between tokens: which split serves most requests?

@@ -1,11 +1,19 @@
 """Strict numerics and shape checks for every test, and the data that some of them need."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Tests compile much and run little: a fifth of the time to compile. Read when jax starts.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
+
+# What takes long to compile is compiled once for all workers, but never kept for another run: the
+# process that starts the workers hands the folder down to them.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", f"{tempfile.gettempdir()}/splitmodel-tests-{os.getpid()}"
 )
 
 import jax
@@ -16,8 +24,6 @@ from jaxtyping import install_import_hook
 # before anything imports the package.
 install_import_hook("splitmodel", "type_checker.checked")
 
-# What is tested is what the code compiles to, not what an earlier run kept.
-jax.config.update("jax_enable_compilation_cache", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -28,6 +34,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_enable_x64", config.getoption("--x64"))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(f"{tempfile.gettempdir()}/splitmodel-tests-{os.getpid()}", ignore_errors=True)
 
 
 def _folder(variable: str) -> Path:

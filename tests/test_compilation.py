@@ -16,10 +16,9 @@ jax.jit(lambda x: 2.0 * x + 1.0)(3.0).block_until_ready()
 
 def kept(folder: Path, **environment: str) -> list[Path]:
     """Files that a process leaves under a folder, which is its user's home."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(folder))
-    subprocess.run(
-        [sys.executable, "-c", COMPILES], env=os.environ | homes | environment, check=True
-    )
+    subprocess.run([sys.executable, "-c", COMPILES], env=own | homes | environment, check=True)
     return [path for path in folder.rglob("*") if path.is_file() and "jit" in path.name]
 
 
