@@ -14,7 +14,7 @@ import numpy as np
 
 from splitmodel.queueing.delay import Delay, mean_tail
 from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
-from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64
+from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_tangent
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
 
@@ -188,8 +188,7 @@ def _found_jvp(
     found = _found(cells, tried)
     _, change = jax.jvp(lambda cells: _tails(cells, found), (cells,), tangents[:1])
     _, slope = jax.jvp(lambda points: _tails(cells, points), (found,), (jnp.ones_like(found),))
-    steep = slope < 0.0
-    return found, jnp.where(steep, -change / jnp.where(steep, slope, -1.0), 0.0)
+    return found, implicit_tangent(change, slope)
 
 
 def _total(cells: jax.Array) -> jax.Array:

@@ -112,10 +112,18 @@ def _implicit_root(
         found = root(*primals)
         _, change = jax.jvp(lambda *others: explicit(found, *others), others, tangents[1:])
         _, slope = jax.jvp(lambda x: explicit(x, *others), (found,), (jnp.ones_like(found),))
-        steep = slope < 0.0
-        return found, jnp.where(steep, -change / jnp.where(steep, slope, -1.0), 0.0)
+        return found, implicit_tangent(change, slope)
 
     return root(tried, *closed_over)
+
+
+def implicit_tangent(change: jax.Array, slope: jax.Array) -> jax.Array:
+    """How far the root of a falling function moves where its value changes by `change`.
+
+    Zero where the function is flat.
+    """
+    steep = slope < 0.0
+    return jnp.where(steep, -change / jnp.where(steep, slope, -1.0), 0.0)
 
 
 class _State(NamedTuple):
