@@ -147,12 +147,15 @@ class _Sizes(eqx.Module):
 
     def mean(self, value: _ByPrompt) -> Scalar:
         """Mean over the requests of each cell, [groups, outputs]."""
-        return self.shares @ value.middle
+        return self._average(value.middle)
 
     def variance(self, value: _ByPrompt) -> Scalar:
         """Variance over them, [groups, outputs]."""
-        square = self.shares @ (value.middle**2 + value.width**2 / 12.0)
+        square = self._average(value.middle**2 + value.width**2 / 12.0)
         return jnp.maximum(square - self.mean(value) ** 2, 0.0)
+
+    def _average(self, by_prompt: Scalar) -> Scalar:
+        return _over_prompts(by_prompt, self.shares)
 
 
 class _ByPrompt(eqx.Module):
@@ -162,6 +165,15 @@ class _ByPrompt(eqx.Module):
     """Mean over each prompt cell, [prompts]."""
     width: Scalar
     """Its range in each, [prompts]."""
+
+
+def _over_prompts(by_prompt: Scalar, factors: Scalar) -> Scalar:
+    """Sum over prompts, [groups, outputs].
+
+    The value comes first: of many configurations with the same factors, the product then has the
+    configurations first, as everything else has, and needs no transposing.
+    """
+    return jnp.tensordot(by_prompt, factors, axes=[[0], [2]])
 
 
 def _sizes(load: Workload) -> _Sizes:
@@ -323,8 +335,8 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     middle = jnp.sum(sizes.shares * alone_s[None], axis=-1)
     away_s = alone_s[None] - middle[..., None]
     covariance_s2 = (
-        (sizes.shares * away_s) @ begun.middle
-        + (sizes.shares * width_s[None] / 12.0) @ begun.width
+        _over_prompts(begun.middle, sizes.shares * away_s)
+        + _over_prompts(begun.width, sizes.shares * width_s[None] / 12.0)
         + pace_s * step_s * sizes.steps_variance
     )
     most = (1.0 - _LEAST_REFERENCE) * middle

@@ -83,14 +83,14 @@ class Requests(eqx.Module):
         def flat(leaf: Scalar) -> jax.Array:
             return jnp.ravel(jnp.broadcast_to(leaf, self.weight.shape))
 
-        scale_s = self.delay.scale_s
+        per_s = 1.0 / self.delay.scale_s
         fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
         return _Cells(
-            reference=flat(0.5 * (self.reference_low + self.reference_high) / scale_s),
-            reference_half=flat(0.5 * (self.reference_high - self.reference_low) / scale_s),
-            fixed=flat((fixed_s + self.delay.shift_s) / scale_s),
-            fixed_half=flat(0.5 * (self.fixed_high_s - self.fixed_low_s) / scale_s),
-            least_half=flat((0.5 * _BLUR * fixed_s + 1e-9) / scale_s),
+            reference=flat(0.5 * (self.reference_low + self.reference_high) * per_s),
+            reference_half=flat(0.5 * (self.reference_high - self.reference_low) * per_s),
+            fixed=flat((fixed_s + self.delay.shift_s) * per_s),
+            fixed_half=flat(0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s),
+            least_half=flat((0.5 * _BLUR * fixed_s + 1e-9) * per_s),
             chance=flat(self.delay.chance),
             weight=flat(self.weight),
         )
@@ -103,11 +103,11 @@ class Requests(eqx.Module):
         """
         low = self.fixed_low_s / self.reference_low
         high = self.fixed_high_s / self.reference_high
-        reference = 0.5 * (self.reference_low + self.reference_high)
+        per_reference = 2.0 / (self.reference_low + self.reference_high)
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (high - low) ** 2 / 4.0
-        certain = 0.5 * (low + high) + self.delay.shift_s / reference
-        waited = self.delay.chance * self.delay.scale_s / reference
+        certain = 0.5 * (low + high) + self.delay.shift_s * per_reference
+        waited = self.delay.chance * self.delay.scale_s * per_reference
 
         def at_deviations(value: Scalar, variance: Scalar, places: tuple[float, ...]) -> jax.Array:
             mean = _total(self.weight * value)
@@ -119,7 +119,7 @@ class Requests(eqx.Module):
         least = (1.0 - _BLUR) * earliest
         rarest = min(EXCEEDED)
         farthest = ((1.0 - rarest) / rarest) ** 0.5
-        variance = spread + self.delay.variance_s2 / reference**2
+        variance = spread + self.delay.variance_s2 * per_reference**2
         values = [
             at_deviations(certain, spread, _OF_CERTAIN),
             at_deviations(certain + waited, variance, (*_OF_ALL, farthest)),
