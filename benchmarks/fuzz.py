@@ -12,7 +12,6 @@ one offender of each kind; exit code 1 if there is any.
 
 import sys
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -20,11 +19,19 @@ import splitmodel as sm
 from splitmodel.evaluate import Question, prepare
 from splitmodel.specs.catalogue import machine_names, model_names
 from splitmodel.specs.slo import METRICS
-from splitmodel.sweep.engine import Group, Rows, run_rows
+from splitmodel.sweep.atlas import OUTPUT
+from splitmodel.sweep.compute import RESULT
+from splitmodel.sweep.generate import LIMITS
+from splitmodel.sweep.job import Job
+from splitmodel.sweep.lattice import Kind, Lattice, block_rows
+from splitmodel.sweep.rows import Rows
+from splitmodel.sweep.run import Chosen
+from splitmodel.sweep.table import Table
 from splitmodel.validation.clusters import MODELS
 
 ROUND = 8192
 """Configurations of one kind of hardware, model and workload."""
+OUTPUTS = tuple(sm.Metrics.__dataclass_fields__)
 HIGHER, IDLE = 1.03, 1e-6
 """Of the rate, and of the saturation rate."""
 ROUNDING = 2e-3
@@ -89,27 +96,31 @@ def faults(
 ) -> dict[str, np.ndarray]:
     """Whether each configuration breaks each rule."""
 
-    def at(rate_rps: np.ndarray):
-        group = Group(cluster, rows._replace(rate_rps=rate_rps))
-        return run_rows(question, load, [group])
+    def at(rate_rps: np.ndarray) -> dict[str, np.ndarray]:
+        dial = {**rows._asdict(), "rate_rps": rate_rps}
+        lattice = Lattice([Kind({}, cluster, load, [dial])], block_rows())
+        limits = np.full(len(LIMITS), np.inf)
+        job = Job(Chosen(question, OUTPUTS), OUTPUTS, lattice, limits, (), {RESULT: Table()})
+        found = job.run(0, lattice.blocks)[RESULT]
+        return {name: found[OUTPUT + name] for name in OUTPUTS}
 
     own = at(rows.rate_rps)
     higher = at(HIGHER * rows.rate_rps)
-    idle = at(np.minimum(IDLE * np.clip(own.saturation_rps, 1e-3, 1e9), rows.rate_rps))
-    served = own.status == 0.0
-    every = [leaf.reshape(ROUND, -1) for leaf in jax.tree.leaves(own)]
-    told = np.stack([getattr(own, name) for name in METRICS], axis=1)
-    least = np.stack([getattr(idle, name) for name in METRICS], axis=1)
+    idle = at(np.minimum(IDLE * np.clip(own["saturation_rps"], 1e-3, 1e9), rows.rate_rps))
+    served = own["status"] == 0.0
+    every = [leaf.reshape(ROUND, -1) for leaf in own.values()]
+    told = np.stack([own[name] for name in METRICS], axis=1)
+    least = np.stack([idle[name] for name in METRICS], axis=1)
     with np.errstate(invalid="ignore"):
         least *= 1.0 - np.array([[ROUNDING]] * 3 + [[COARSE]] * 3)
-        lower = served & (idle.status == 0.0) & (told < least).any(axis=(1, 2))
-        falls = (higher.ttft_s < own.ttft_s * (1.0 - ROUNDING)).any(axis=1)
+        lower = served & (idle["status"] == 0.0) & (told < least).any(axis=(1, 2))
+        falls = (higher["ttft_s"] < own["ttft_s"] * (1.0 - ROUNDING)).any(axis=1)
         return {
             "NaN": np.any([np.isnan(leaf).any(axis=1) for leaf in every], axis=0),
             "infinite": served & ~np.all([np.isfinite(leaf).all(axis=1) for leaf in every], axis=0),
             "disordered": served & (np.diff(told, axis=2) < 0.0).any(axis=(1, 2)),
             "below idle": lower,
-            "TTFT falls": served & (higher.status == 0.0) & falls & (cluster.mixed_pool == 0.0),
+            "TTFT falls": served & (higher["status"] == 0.0) & falls & (cluster.mixed_pool == 0.0),
         }
 
 

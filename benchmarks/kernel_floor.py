@@ -24,7 +24,7 @@ import splitmodel as sm
 from splitmodel.evaluate import prepare
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.sweep.rows import Rows
-from splitmodel.sweep.run import _Chosen
+from splitmodel.sweep.run import Chosen
 
 ROWS = 1024
 SPACE = sm.DesignSpace(
@@ -97,7 +97,7 @@ def counted(semantics: str, names: tuple[str, ...]) -> dict[str, float]:
         reference=None,
         tier="analytic",
     )
-    function, load, hardware = as_arrays((_Chosen(question, names), LOAD, cluster))
+    function, load, hardware = as_arrays((Chosen(question, names), LOAD, cluster))
     rows = Rows(*(jnp.ones(ROWS) for _ in Rows._fields))
 
     def several(function: Any, hardware: Any, load: Any, rows: Rows) -> Any:

@@ -95,11 +95,11 @@ def small_s(**options: Any) -> float:
 
 
 def main(largest: int, every_output: bool) -> int:
-    chosen: Callable[..., Any] = run._Chosen
-    run._Chosen = Nothing
+    chosen: Callable[..., Any] = run.Chosen
+    run.Chosen = Nothing
     grown = [growth("machinery alone", largest)]
     small = [small_s()]
-    run._Chosen = chosen
+    run.Chosen = chosen
     grown.append(growth("outputs of a front", largest // 10))
     small.append(small_s())
     if every_output:

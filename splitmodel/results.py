@@ -16,6 +16,8 @@ import xarray as xr
 from splitmodel.errors import InputError
 from splitmodel.variables import COORDINATES, attrs_of, variable_of
 
+_VERSION = version("splitmodel")
+
 
 def dataset(
     values: Mapping[str, Any],
@@ -45,7 +47,7 @@ def dataset(
     return xr.Dataset(
         variables,
         coords={**(coords or {}), **labels},
-        attrs={"splitmodel_version": version("splitmodel"), **(attrs or {})},
+        attrs={"splitmodel_version": _VERSION, **(attrs or {})},
     )
 
 

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from splitmodel.cluster.metrics import Metrics
 from splitmodel.errors import InputError
-from splitmodel.evaluate import Question
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.design import DESIGN_NAMES, cluster_of
-from splitmodel.specs.workload import Workload
-from splitmodel.sweep.engine import Group, Rows, run_rows
-
-CHUNK = 128
-"""Configurations per call: a search asks for few at a time."""
+from splitmodel.sweep.rows import Rows
 
 
 class Candidate(NamedTuple):
@@ -49,43 +41,6 @@ class Candidate(NamedTuple):
         rows = self.rows(np.array([1.0, 0.0]), np.array([0.0, 1.0]), None)
         first, second = np.asarray(getattr(rows.of(self.cluster), quantity))
         return float(first), float(second)
-
-
-class Asked(NamedTuple):
-    """A question about a load and a candidate, answered for many counts and rates."""
-
-    question: Question
-    load: Workload
-    candidate: Candidate
-
-    def __call__(
-        self,
-        first: np.ndarray,
-        second: np.ndarray,
-        rate_rps: np.ndarray,
-        percentiles: bool = False,
-    ) -> Metrics:
-        """Metrics as numpy arrays, with the shape of `rate_rps` before their own.
-
-        Args:
-            first: counts, of a shape that broadcasts to that of `rate_rps`.
-            second: likewise.
-            rate_rps: arrival rates [requests/s].
-            percentiles: whether they are wanted; whether limits hold is told without them, too.
-        """
-        shape = np.shape(rate_rps)
-        flat = (np.broadcast_to(each, shape).ravel() for each in (first, second, rate_rps))
-        group = Group(self.candidate.cluster, self.candidate.rows(*flat))
-        values = run_quickly(self.question, self.load, [group], percentiles)
-        return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), values)
-
-
-def run_quickly(
-    question: Question, load: Workload, groups: Sequence[Group], percentiles: bool
-) -> Metrics:
-    """Metrics of all rows, by the one compilation that all of a search shares."""
-    asked = replace(question, percentiles=float(percentiles))
-    return run_rows(asked, load, groups, chunk=CHUNK, quick=True)
 
 
 def candidates_of(designs: Sequence[str | Cluster] | str | Cluster) -> list[Candidate]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from splitmodel.evaluate import Question
-from splitmodel.provision.candidate import Asked
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.found import Found
 from splitmodel.provision.highest import highest_rates
 from splitmodel.provision.max_rate import search_options, simulated_rate
+from splitmodel.provision.runners_up import cheaper
 from splitmodel.specs.slo import METRICS
 from splitmodel.specs.workload import Workload
+
+if TYPE_CHECKING:
+    from splitmodel.simulate.sample import Sample
 
 SEEDS = 8
 """Runs of each cluster, unless another number is asked for."""
@@ -41,6 +45,7 @@ def confirm_limits(
     question: Question,
     load: Workload,
     found: Sequence[Found],
+    best: Sequence[Found],
     quantity: str,
     simulation: Mapping[str, Any],
     progress: bool,
@@ -48,45 +53,92 @@ def confirm_limits(
     """Whether clusters meet the limits at their rate.
 
     Where none does, larger ones are tried, the one with the least of a property first, until one
-    does.
+    does. Where one does, so are cheaper ones around it, the likeliest first, until as many in a
+    row do not as there were at first.
 
     Args:
         question: what is asked of each.
         load: requests.
         found: at least one cluster.
+        best: the best one of each design.
         quantity: property of `Cluster` that is minimised.
         simulation: fields of `Simulation`; by default 8 seeds and the rest as in `max_rate`.
         progress: show a bar.
     """
-    # The compiler of this tier takes a while to import, for which the other need not wait.
-    from splitmodel.simulate.sample import sample
-
-    simulated, samples, holds, room = [], [], [], []
     with tqdm(total=len(found), unit="cluster", disable=not progress) as bar:
-        for each in _growing(found, quantity):
-            tried = len(simulated)
-            if tried >= len(found) and (any(holds) or tried == len(found) + FURTHER):
-                break
-            options = search_options({"seeds": SEEDS} | dict(simulation), each.rate_rps)
-            setting = question.setting(each.cluster)
-            samples.append(sample(setting, load.with_rate(each.rate_rps), options))
-            simulated.append(each)
-            room.append(samples[-1].room(question.slo))
-            holds.append(room[-1] > 0.0)
-            bar.total = max(bar.total, len(simulated))
-            bar.update()
-    means = np.array([each.mean for each in samples])
-    message = f"{sum(holds)} of {len(simulated)} clusters hold in simulation"
+        runs = _Runs(question, load, simulation, bar)
+        for each in found:
+            runs.add(each)
+        if not runs.held:
+            runs.add_until_one_holds(_growing(found, quantity), FURTHER)
+        improving = True
+        while runs.held and improving:
+            held = min(runs.held, key=lambda each: each.of(quantity))
+            likely = cheaper(question, load, [held, *best], quantity, held.of(quantity))
+            improving = runs.add_until_one_holds(likely, len(found))
+    means = np.array([each.mean for each in runs.samples])
+    holds = np.array(runs.holds, dtype=float)
+    message = f"{sum(runs.holds)} of {len(holds)} clusters hold in simulation"
     return Confirmed(
-        [_with_rate(question, load, each) for each in simulated],
+        [_with_rate(question, load, each) for each in runs.simulated],
         {
-            "holds_in_simulation": np.array(holds, dtype=float),
+            "holds_in_simulation": holds,
             **{f"simulated_{name}": means[:, place] for place, name in enumerate(METRICS)},
         },
         # Where none holds, the one that misses least.
-        np.array(holds if any(holds) else room, dtype=float),
-        message if any(holds) else f"{message}; the first one comes nearest",
+        holds if holds.any() else np.array(runs.room),
+        message if holds.any() else f"{message}; the first one comes nearest",
     )
+
+
+class _Runs:
+    """Clusters that were simulated, and what came out."""
+
+    def __init__(
+        self, question: Question, load: Workload, simulation: Mapping[str, Any], bar: tqdm
+    ):
+        self._question, self._load, self._bar = question, load, bar
+        self._options = {"seeds": SEEDS} | dict(simulation)
+        self.simulated: list[Found] = []
+        self.samples: list[Sample] = []
+        self.room: list[float] = []
+
+    @property
+    def holds(self) -> list[bool]:
+        """Whether each meets the limits."""
+        return [room > 0.0 for room in self.room]
+
+    @property
+    def held(self) -> list[Found]:
+        """Those that do."""
+        return [each for each, room in zip(self.simulated, self.room, strict=True) if room > 0.0]
+
+    def add_until_one_holds(self, several: Iterable[Found], most: int) -> bool:
+        """Simulate one after another, at most so many; whether one holds."""
+        hopeful = (each for each in several if not self._hopeless(each))
+        return any(self.add(each) for each in islice(hopeful, most))
+
+    def _hopeless(self, found: Found) -> bool:
+        """Whether it has no machine that a cluster that does not hold lacks."""
+        return any(
+            found.within(each) and room <= 0.0
+            for each, room in zip(self.simulated, self.room, strict=True)
+        )
+
+    def add(self, found: Found) -> bool:
+        """Simulate one more; whether it meets the limits."""
+        # The compiler of this tier takes a while to import, for which the other need not wait.
+        from splitmodel.simulate.sample import sample
+
+        options = search_options(self._options, found.rate_rps)
+        setting = self._question.setting(found.cluster)
+        told = sample(setting, self._load.with_rate(found.rate_rps), options)
+        self.simulated.append(found)
+        self.samples.append(told)
+        self.room.append(told.room(self._question.slo))
+        self._bar.total = max(self._bar.total, len(self.simulated))
+        self._bar.update()
+        return self.room[-1] > 0.0
 
 
 def _with_rate(question: Question, load: Workload, each: Found) -> Found:
@@ -120,8 +172,7 @@ def confirm_rates(
 
 
 def _growing(found: Sequence[Found], quantity: str) -> Iterator[Found]:
-    """Clusters, then ever larger ones: the one with the least of a property at a time."""
-    yield from found
+    """Ever larger clusters than these: the one with the least of a property at a time."""
     seen = {each.counts for each in found}
     turn = count()
     waiting = []

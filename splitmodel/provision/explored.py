@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import Question
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.budget import Budget
-from splitmodel.provision.candidate import Asked, Candidate
+from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.highest import COARSE, highest_rates
 from splitmodel.results import dataset
 from splitmodel.specs.workload import Workload

@@ -9,7 +9,7 @@ import numpy as np
 from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.search import Split
 from splitmodel.specs.cluster import Cluster
-from splitmodel.sweep.engine import Group
+from splitmodel.sweep.rows import Rows
 
 
 class Found(NamedTuple):
@@ -20,11 +20,12 @@ class Found(NamedTuple):
     rate_rps: float
 
     @property
-    def group(self) -> Group:
-        """The one configuration."""
+    def row(self) -> Rows:
+        """The one configuration, of arrays of shape []."""
         split = self.split
-        row = (np.array([each]) for each in (split.first, split.second, self.rate_rps))
-        return Group(self.candidate.cluster, self.candidate.rows(*row))
+        return self.candidate.rows(
+            *(np.array(each) for each in (split.first, split.second, self.rate_rps))
+        )
 
     @property
     def cluster(self) -> Cluster:
@@ -41,6 +42,11 @@ class Found(NamedTuple):
     def of(self, quantity: str) -> float:
         """A property of the cluster that is linear in its counts."""
         return float(np.dot(self.candidate.per_machine(quantity), self.split[:2]))
+
+    def within(self, other: Found) -> bool:
+        """Whether another cluster of the same kind has all its machines."""
+        same = self.candidate.name == other.candidate.name
+        return same and bool(np.all(np.array(self.split[:2]) <= other.split[:2]))
 
     def larger(self, machines: float) -> list[Found]:
         """The same with more machines in either pool; the highest rate of these is not known."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from splitmodel.cluster.highest_rate import SCANNED
-from splitmodel.provision.candidate import Asked
+from splitmodel.provision.asked import Asked
 
 _BETWEEN = np.arange(1, 15) / 15.0
 PRECISE = (SCANNED, *[_BETWEEN] * 3)

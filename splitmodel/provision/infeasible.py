@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from splitmodel.errors import InputError
-from splitmodel.provision.candidate import Asked
+from splitmodel.provision.asked import Asked
 from splitmodel.specs.slo import METRICS
 from splitmodel.variables import PERCENTILES
 

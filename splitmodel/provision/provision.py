@@ -10,8 +10,9 @@ import xarray as xr
 from splitmodel.errors import InputError, check_choice, check_range
 from splitmodel.evaluate import check_options, prepare
 from splitmodel.iteration.timing import Timing
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.budget import Budget
-from splitmodel.provision.candidate import Asked, candidates_of
+from splitmodel.provision.candidate import candidates_of
 from splitmodel.provision.confirm import confirm_limits, confirm_rates
 from splitmodel.provision.explored import explored
 from splitmodel.provision.found import Found
@@ -167,7 +168,7 @@ def provision(
         if minimise:
             quantity = MINIMISED[minimise][0]
             few = cheapest_few(question, load, found, quantity, confirm)
-            told = confirm_limits(question, load, few, quantity, simulation, progress)
+            told = confirm_limits(question, load, few, found, quantity, simulation, progress)
         else:
             few = fastest_few(question, load, found, budget, confirm)
             told = confirm_rates(question, load, few, simulation, progress)

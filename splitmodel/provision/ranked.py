@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import Question
-from splitmodel.provision.candidate import run_quickly
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.found import Found
 from splitmodel.results import dataset
 from splitmodel.specs.workload import Workload
@@ -47,8 +48,11 @@ def ranked(
     Returns:
         Dataset with designs, counts and rates as coordinates of `rank`.
     """
-    groups = [each.group for each in found]
-    metrics = run_quickly(question, load, groups, percentiles=True)
+    each_metrics = [
+        Asked(question, load, each.candidate)(*each.split[:2], each.rate_rps, percentiles=True)
+        for each in found
+    ]
+    metrics = jax.tree.map(lambda *leaves: np.stack(leaves), *each_metrics)
     values = {name: getattr(metrics, name) for name in type(metrics).__dataclass_fields__}
     values["highest_rate_rps"] = np.array([each.split.highest_rate_rps for each in found])
     values |= told or {}
@@ -62,7 +66,7 @@ def ranked(
         # The two baselines of the paper are in the nomenclature.
         if compared.keys() <= VARIABLES.keys():
             values |= {ratio: values[own] / values[own][best] for ratio, own in compared.items()}
-    prompt, token, _, rate_rps = np.hstack([group.rows for group in groups])
+    prompt, token, _, rate_rps = np.stack([each.row for each in found], axis=1)
     coords = {
         "design": names,
         "prompt": prompt.astype(int),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from splitmodel.evaluate import Question
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.budget import Budget
-from splitmodel.provision.candidate import Asked
 from splitmodel.provision.found import Found
 from splitmodel.provision.highest import highest_rates
 from splitmodel.provision.search import Split
@@ -16,6 +16,11 @@ from splitmodel.specs.workload import Workload
 
 REACH = 2
 """Machines more or fewer in either pool."""
+_FARTHER = 4
+"""The same where clusters are sought that the analytic tier passes over."""
+_PLAUSIBLE = 0.88
+"""Of the rate asked for, that a cluster should reach analytically to be simulated at all: what that
+tier is off by at most on nearly all clusters (docs/validation.md)."""
 
 
 def cheapest_few(
@@ -40,11 +45,7 @@ def cheapest_few(
     near = []
     for best in found:
         asked = Asked(question, load, best.candidate)
-        splits = best.candidate.splits
-        first, second = np.meshgrid(
-            _around(best.split.first) if splits else [0.0], _around(best.split.second)
-        )
-        first, second = first.ravel(), second.ravel()
+        first, second = _neighbours(best, REACH)
         met = asked(first, second, np.full(first.shape, best.rate_rps)).slo_met > 0.0
         first, second = first[met], second[met]
         # A rate beyond a first crossing can meet the limits, too.
@@ -59,7 +60,7 @@ def fastest_few(
     """The clusters with the highest rates within a budget, best first; arguments likewise."""
     near = []
     for best in found:
-        first = _around(best.split.first) if best.candidate.splits else np.zeros(1)
+        first = _around(best.split.first, REACH) if best.candidate.splits else np.zeros(1)
         second = budget.most_second(best.candidate, first)
         first, second = first[second >= 1.0], second[second >= 1.0]
         highest_rps = highest_rates(Asked(question, load, best.candidate), first, second)
@@ -67,8 +68,40 @@ def fastest_few(
     return sorted(near, key=lambda each: -each.split.highest_rate_rps)[:count]
 
 
-def _around(machines: float) -> np.ndarray:
-    near = machines + np.arange(-REACH, REACH + 1.0)
+def cheaper(
+    question: Question, load: Workload, found: Sequence[Found], quantity: str, below: float
+) -> list[Found]:
+    """Clusters around some with less of a property that may yet hold, the likeliest first.
+
+    Args:
+        question: what is asked of each.
+        load: sizes of the requests.
+        found: clusters.
+        quantity: property of `Cluster`.
+        below: what they have less of.
+    """
+    near = {}
+    for centre in found:
+        first, second = _neighbours(centre, _FARTHER)
+        cost = np.stack([first, second], axis=-1) @ centre.candidate.per_machine(quantity)
+        first, second = first[cost < below], second[cost < below]
+        highest_rps = highest_rates(Asked(question, load, centre.candidate), first, second)
+        likely = highest_rps >= _PLAUSIBLE * centre.rate_rps
+        first, second, highest_rps = (each[likely] for each in (first, second, highest_rps))
+        few = _found(centre, first, second, highest_rps, centre.rate_rps)
+        near |= {each.counts: each for each in few}
+    return sorted(near.values(), key=lambda each: -each.split.highest_rate_rps)
+
+
+def _neighbours(centre: Found, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and second counts of a cluster and those around it, each of shape [clusters]."""
+    first = _around(centre.split.first, reach) if centre.candidate.splits else [0.0]
+    counts = np.meshgrid(first, _around(centre.split.second, reach))
+    return counts[0].ravel(), counts[1].ravel()
+
+
+def _around(machines: float, reach: int) -> np.ndarray:
+    near = machines + np.arange(-reach, reach + 1.0)
     return near[near >= 1.0]
 
 

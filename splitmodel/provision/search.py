@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.budget import Budget
-from splitmodel.provision.candidate import Asked
 from splitmodel.provision.highest import highest_rates
 from splitmodel.provision.infeasible import MANY, InfeasibleError, missed_limit
 

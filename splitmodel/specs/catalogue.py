@@ -90,8 +90,15 @@ def machine(machine: str | Path | Machine, price_set: str = "default") -> Machin
     """
     if isinstance(machine, Machine):
         return machine
+    if str(machine) in _shipped()["machines"]:
+        return _shipped_machine(str(machine), price_set)
     name, entries = _find("machines", machine)
     return _read_machine(name, entries, price_set)
+
+
+@cache
+def _shipped_machine(name: str, price_set: str) -> Machine:
+    return _read_machine(name, _shipped(), price_set)
 
 
 def transformer(model: str | Path | Transformer) -> Transformer:

@@ -10,7 +10,7 @@ reduction compiles in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -51,27 +51,37 @@ def evaluate(mesh: Mesh, function: Structure, cluster: Structure, load: Structur
 
     Of blocks without a row that counts they are 0.
     """
-
-    @jax.jit  # so that it is traced once, though its shapes are needed first
-    def values(packed: Scalar, block: Blocks, rows: Rows) -> dict[str, Scalar]:
-        metrics = function.unpack(packed)
-        hardware, sizes = cluster.unpack(block.cluster), load.unpack(block.load)
-
-        def of_row(row: Rows) -> dict[str, Scalar]:
-            return metrics(row.of(hardware), sizes.with_rate(row.rate_rps))
-
-        return jax.vmap(of_row)(rows)
+    # Compiled by itself so that it is traced once, though its shapes are needed first.
+    values = jax.jit(of_rows(function, cluster, load))
 
     def several(packed: Scalar, blocks: Blocks, rows: Rows, kept: Flag) -> dict[str, Scalar]:
         def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:
             block, rows, kept = given
-            shapes = jax.eval_shape(values, packed, block, rows)
+            given_rows = (packed, block.cluster, block.load, rows)
+            shapes = jax.eval_shape(values, *given_rows)
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            return jax.lax.cond(kept.any(), lambda: values(packed, block, rows), lambda: nothing)
+            return jax.lax.cond(kept.any(), lambda: values(*given_rows), lambda: nothing)
 
         return jax.lax.map(one, (blocks, rows, kept))
 
     return _dealt(mesh, several, whole=1, dealt=3)
+
+
+def of_rows(function: Structure, cluster: Structure, load: Structure) -> Callable[..., Any]:
+    """Function of (packed function, cluster and load, rows): values for every row.
+
+    The hardware is the same for all rows, so that what depends on it alone is computed once, and
+    every branch between kinds of cluster stays a branch.
+    """
+
+    def values(metrics: Scalar, hardware: Scalar, sizes: Scalar, rows: Rows) -> Any:
+        of, machines, requests = (
+            structure.unpack(packed)
+            for structure, packed in ((function, metrics), (cluster, hardware), (load, sizes))
+        )
+        return jax.vmap(lambda row: of(row.of(machines), requests.with_rate(row.rate_rps)))(rows)
+
+    return values
 
 
 @cache

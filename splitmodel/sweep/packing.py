@@ -29,6 +29,11 @@ class Structure(NamedTuple):
         leaves, structure = jax.tree.flatten(tree)
         return cls(structure, tuple(np.shape(leaf) for leaf in leaves))
 
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
     def unpack(self, vector: Scalar) -> Any:
         """The tree that was packed, traceable."""
         parts, start = [], 0

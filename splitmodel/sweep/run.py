@@ -31,13 +31,14 @@ from splitmodel.sweep.tallies import Fates
 from splitmodel.units import Scalar
 
 
-class _Chosen(eqx.Module):
+class Chosen(eqx.Module):
     """The variables that are asked for; the compiler leaves out what only others need."""
 
     question: Question
     names: tuple[str, ...] = eqx.field(static=True)
 
     def __call__(self, cluster: Cluster, load: Workload) -> dict[str, Scalar]:
+        """Those of one configuration."""
         values = self.question(cluster, load)
         return {name: getattr(values, name) for name in self.names}
 
@@ -127,7 +128,7 @@ def sweep(
             f"space: {lattice.size:,} configurations; a table in memory has at most {LARGEST:,}; "
             "give reduce=, or store= for a table on disk"
         )
-    chosen = _Chosen(question, names)
+    chosen = Chosen(question, names)
     job = Job(chosen, names, lattice, *space.leaves_out, {FATES: Fates(), **reductions})
     sizes = ", ".join(space.workload or [str(load.label.value)])
     atlas = Atlas(

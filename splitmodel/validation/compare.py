@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import Question
-from splitmodel.provision.candidate import Asked, Candidate
+from splitmodel.provision.asked import Asked
+from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.highest import highest_rates
-from splitmodel.specs.leaves import as_arrays
 from splitmodel.validation.clusters import BANDS, question_of
 from splitmodel.validation.oracle import COMPARED, Measured
 from splitmodel.variables import PERCENTILES
@@ -150,16 +150,15 @@ def _compared_under(each: Measured) -> str:
 
 @cache
 def _question(design: str, model: str, semantics: str) -> Question:
-    """The question as arrays, which every call would otherwise make anew."""
-    return as_arrays(question_of(design, model, semantics))
+    """The question, which every cluster would otherwise make anew."""
+    return question_of(design, model, semantics)
 
 
 def _analytic(each: Measured, loads: Sequence[float]) -> tuple[np.ndarray, float]:
     """Percentiles under each load [s], [loads, metrics, percentiles], and the highest rate."""
     case = each.case
-    load, cluster = as_arrays((case.load, case.cluster))
     question = _question(case.design, case.model, case.semantics)
-    asked = Asked(question, load, Candidate(case.design, cluster))
+    asked = Asked(question, case.load, Candidate(case.design, case.cluster))
     splits = asked.candidate.splits
     first, second = (case.prompt, case.token) if splits else (0, case.machines)
     counts = np.array([float(first)]), np.array([float(second)])

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from splitmodel.evaluate import prepare
-from splitmodel.provision.candidate import Asked, Candidate
+from splitmodel.provision.asked import Asked
+from splitmodel.provision.candidate import Candidate
 from splitmodel.variables import PERCENTILES
 from splitmodel_studies.published import EQUAL_POWER
 from splitmodel_studies.routes import AUTHORS

@@ -1,5 +1,6 @@
 """The best few clusters again, by simulation: what is tried, and what comes first."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,22 @@ def test_a_larger_cluster_is_found_where_the_best_few_fail(simulated):
     assert result["cost_usd_per_hour"][0].item() == pytest.approx(dearest, rel=1e-6)
     assert (result["highest_rate_rps"] >= 6.0).all()
     assert result.attrs["confirmed"] == f"1 of {len(tried)} clusters hold in simulation"
+
+
+def test_a_cheaper_cluster_is_found_that_the_analytic_tier_passes_over(simulated):
+    asked: dict[str, Any] = {"minimise": "machines", "designs": "AA", **ASKED}
+    load = LOAD.with_rate(60.0)
+    best = sm.provision(load, **asked).isel(rank=0)
+    enough = best["machines"].item() - 2
+    tried = simulated(lambda cluster: cluster.machines >= enough)
+    result = sm.provision(load, **asked, confirm=3).isel(rank=0)
+    assert result["holds_in_simulation"] == 1 and result["machines"] == enough
+    assert result["slo_met"] == 0 and result["highest_rate_rps"] < 60.0
+    counts = [(float(each.prompt.machines), float(each.token.machines)) for each in tried]
+    assert len(set(counts)) == len(counts)
+    # None is tried that has no machine more than one that has failed.
+    failed = [each for each in counts if sum(each) < enough]
+    assert failed and not any(np.less_equal(b, a).all() for a, b in pairwise(failed))
 
 
 def test_the_nearest_comes_first_where_nothing_holds(simulated):

@@ -5,8 +5,9 @@ import pytest
 
 import splitmodel as sm
 from splitmodel.evaluate import prepare
+from splitmodel.provision.asked import Asked
 from splitmodel.provision.budget import Budget
-from splitmodel.provision.candidate import Asked, candidates_of
+from splitmodel.provision.candidate import candidates_of
 from splitmodel.provision.highest import COARSE, highest_rates
 from splitmodel.provision.infeasible import InfeasibleError
 from splitmodel.provision.search import cheapest, fastest

@@ -11,7 +11,7 @@ import splitmodel as sm
 from splitmodel.codes import Status
 from splitmodel.results import check_writable, save
 from splitmodel.sweep import run
-from splitmodel.sweep.engine import CHUNK
+from splitmodel.sweep.lattice import block_rows
 
 LOAD = sm.Workload.azure("conv", rate_rps=20.0)
 MODEL = "bloom-176b"
@@ -107,7 +107,7 @@ def test_a_mixed_space_agrees_with_evaluate(listed, index):
 
 def test_padding_changes_nothing():
     space = sm.DesignSpace(design="AA", prompt=range(1, 71), token=range(1, 71))
-    assert len(space) % CHUNK
+    assert len(space) % block_rows()
     whole = sm.sweep(space, LOAD, model=MODEL, variables=LITTLE)
     assert set(whole.data_vars) == {"saturation_rps", "status"}
     corner = sm.DesignSpace(design="AA", prompt=70, token=[69, 70])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from splitmodel.provision.candidate import Asked, Candidate
+from splitmodel.provision.asked import Asked
+from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.highest import highest_rates
 from splitmodel.validation.clusters import Case
 from splitmodel.validation.oracle import COMPARED, Measured
