@@ -115,13 +115,13 @@ class _Runs:
 
     def add_until_one_holds(self, several: Iterable[Found], most: int) -> bool:
         """Simulate one after another, at most so many; whether one holds."""
-        hopeful = (each for each in several if not self._hopeless(each))
-        return any(self.add(each) for each in islice(hopeful, most))
+        open_ones = (each for each in several if not self._is_decided(each))
+        return any(self.add(each) for each in islice(open_ones, most))
 
-    def _hopeless(self, found: Found) -> bool:
-        """Whether it has no machine that a cluster that does not hold lacks."""
+    def _is_decided(self, found: Found) -> bool:
+        """Whether it was simulated, or has no machine that a cluster that does not hold lacks."""
         return any(
-            found.within(each) and room <= 0.0
+            found.counts == each.counts or (room <= 0.0 and found.within(each))
             for each, room in zip(self.simulated, self.room, strict=True)
         )
 

@@ -83,8 +83,12 @@ def cheaper(
     near = {}
     for centre in found:
         first, second = _neighbours(centre, _FARTHER)
-        cost = np.stack([first, second], axis=-1) @ centre.candidate.per_machine(quantity)
-        first, second = first[cost < below], second[cost < below]
+        of_first, of_second = centre.candidate.per_machine(quantity)
+        # Not those of equal cost, in spite of rounding.
+        less = of_first * first + of_second * second < (1.0 - 1e-6) * below
+        first, second = first[less], second[less]
+        if not first.size:
+            continue
         highest_rps = highest_rates(Asked(question, load, centre.candidate), first, second)
         likely = highest_rps >= _PLAUSIBLE * centre.rate_rps
         first, second, highest_rps = (each[likely] for each in (first, second, highest_rps))
