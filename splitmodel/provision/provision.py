@@ -69,8 +69,8 @@ def provision(
 ) -> xr.Dataset:
     """The best split of every design, ranked.
 
-    Either the least cost, power or machines that meet all limits at the rate of the load; or the
-    highest rate within budgets, where the rate of the load plays no role.
+    Either the least cost, power or machines that meet all limits at every rate up to that of the
+    load; or the highest rate within budgets, where the rate of the load plays no role.
 
     Args:
         load: request sizes and arrival rate.

@@ -46,10 +46,10 @@ def cheapest_few(
     for best in found:
         asked = Asked(question, load, best.candidate)
         first, second = _neighbours(best, REACH)
-        met = asked(first, second, np.full(first.shape, best.rate_rps)).slo_met > 0.0
-        first, second = first[met], second[met]
-        # A rate beyond a first crossing can meet the limits, too.
-        highest_rps = np.maximum(highest_rates(asked, first, second), best.rate_rps)
+        highest_rps = highest_rates(asked, first, second)
+        own = (first == best.split.first) & (second == best.split.second)
+        held = own | (highest_rps >= best.rate_rps)
+        first, second, highest_rps = first[held], second[held], highest_rps[held]
         near += _found(best, first, second, highest_rps, best.rate_rps)
     return sorted(near, key=lambda each: (each.of(quantity), -each.split.highest_rate_rps))[:count]
 

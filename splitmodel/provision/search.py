@@ -20,6 +20,10 @@ _COLUMNS = 128
 """First counts tried at once."""
 _CUTS = np.arange(1, 16) / 16.0
 """Where the interval of second counts is cut at once."""
+_BELOW = np.array([0.25, 0.4, 0.55, 0.7, 0.85, 1.0])
+"""Shares of the rate at which limits must hold where a cluster can meet them at that rate alone:
+where nearly all prompts go to token machines, they may hold again beyond a rate at which they fail.
+"""
 
 
 class Split(NamedTuple):
@@ -57,31 +61,47 @@ def _fastest(asked: Asked, budget: Budget) -> Split:
 
 
 def cheapest(asked: Asked, quantity: str, rate_rps: float) -> Split:
-    """The split that meets the limits at a rate with the least of a property of the cluster.
+    """The split that meets the limits up to a rate with the least of a property of the cluster.
 
     Of those with equally little, the one with the highest rate.
 
     Raises:
         InfeasibleError: if none meets them.
     """
+    split = _cheapest(asked, quantity, np.array([rate_rps]))
+    if split.highest_rate_rps < rate_rps:
+        split = _cheapest(asked, quantity, _BELOW * rate_rps)
+    return split
+
+
+def _cheapest(asked: Asked, quantity: str, rates_rps: np.ndarray) -> Split:
+    """The same for limits that are met at each of some rates."""
+
+    def met(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        shape = np.broadcast_shapes(first.shape, second.shape)
+        rates = np.broadcast_to(rates_rps.reshape(-1, *[1] * len(shape)), (len(rates_rps), *shape))
+        return (asked(first, second, rates).slo_met > 0.0).all(axis=0)
+
     many = 2.0 ** np.arange(np.log2(MANY) + 1.0)
-    met = asked(many * asked.candidate.splits, many, np.full(many.shape, rate_rps)).slo_met > 0.0
-    if not met.any():
+    held = met(many * asked.candidate.splits, many)
+    if not held.any():
         raise missed_limit(asked, f"more than {MANY:,.0f} machines in each pool are needed")
     # Equal pools that are large enough bound the search.
-    enough = many[np.argmax(met)]
+    enough = many[np.argmax(held)]
     of_first, of_second = asked.candidate.per_machine(quantity)
     bound = Budget({quantity: enough * (of_first + of_second)})
 
     def score(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         most = bound.most_second(asked.candidate, first)
-        second = _least_second(asked, first, most, rate_rps)
+        second = _least_second(met, first, most)
         return second, np.where(second > most, np.inf, of_first * first + of_second * second)
 
     first, second, least = _best_column(score, asked, bound)
     as_cheap = _fastest(asked, Budget({quantity: least}))
-    # A rate beyond a first crossing can meet the limits, too.
-    return as_cheap if as_cheap.highest_rate_rps >= rate_rps else Split(first, second, rate_rps)
+    if as_cheap.highest_rate_rps >= rates_rps[-1]:
+        return as_cheap
+    highest_rps = highest_rates(asked, np.array([first]), np.array([second]))
+    return Split(first, second, float(highest_rps[0]))
 
 
 def _best_column(
@@ -104,16 +124,17 @@ def _best_column(
         low, high = first[max(best - 1, 0)], first[min(best + 1, len(first) - 1)]
 
 
-def _least_second(asked: Asked, first: np.ndarray, most: np.ndarray, rate_rps: float) -> np.ndarray:
+def _least_second(
+    met: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, most: np.ndarray
+) -> np.ndarray:
     """Least second count that meets the limits beside each first one; most + 1 where none does."""
     failing, enough = np.zeros_like(most), most + 1.0
     columns = np.arange(len(first))
     while (enough - failing > 1.0).any():
         tried = np.minimum(failing + np.ceil(_CUTS[:, None] * (enough - failing)), enough)
-        met = asked(first, np.minimum(tried, most), np.full(tried.shape, rate_rps)).slo_met > 0.0
-        met |= tried == enough
+        held = met(first, np.minimum(tried, most)) | (tried == enough)
         # One past the end where none does.
-        passed = np.argmax(np.append(met, np.ones((1, len(first)), bool), axis=0), axis=0)
+        passed = np.argmax(np.append(held, np.ones((1, len(first)), bool), axis=0), axis=0)
         edges = np.vstack([failing, tried, enough])
         failing, enough = edges[passed, columns], edges[passed + 1, columns]
     return enough

@@ -70,6 +70,15 @@ def test_large_clusters_cannot_lose_machines(design, rate_rps):
     assert not met(ask, first, second, rate_rps)[less].any()
 
 
+def test_limits_hold_at_lower_rates_too():
+    """Not on an island: with few prompt machines they hold where nearly all prompts go elsewhere."""
+    ask = asked("HHcap")
+    island = np.array([3.0]), np.array([23.0])
+    assert met(ask, *island, 70.0).all() and highest_rates(ask, *island) < 20.0
+    found = cheapest(ask, "machines", 70.0)
+    assert found.first > 3.0 and found.highest_rate_rps >= 70.0
+
+
 def test_of_equal_clusters_the_faster_one_is_chosen():
     ask = asked("HH")
     found = cheapest(ask, "machines", 12.0)
