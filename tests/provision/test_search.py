@@ -71,7 +71,7 @@ def test_large_clusters_cannot_lose_machines(design, rate_rps):
 
 
 def test_limits_hold_at_lower_rates_too():
-    """Not on an island: with few prompt machines they hold where nearly all prompts go elsewhere."""
+    """With few prompt machines, nearly all prompts going elsewhere, they hold again higher up."""
     ask = asked("HHcap")
     island = np.array([3.0]), np.array([23.0])
     assert met(ask, *island, 70.0).all() and highest_rates(ask, *island) < 20.0
