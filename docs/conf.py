@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 import splitmodel
@@ -13,6 +15,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 # Pages compile the same functions, each in its own process: what one compiled, others load.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / "_generated" / "compiled"))
+# They compile much and run little: less optimised code is there in less than half the time.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+)
 # A library looks for the progress bars of notebooks, which pages do not need.
 os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
 
@@ -73,3 +79,23 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|equinox|enum|jax|jaxtyping|numpy|typing|xarray|zipfile)\..*")
 ]
+
+
+def spread_out(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Put pages that are executed, which take long, far from each other.
+
+    Neighbours are read by the same process.
+    """
+    executed = [name for name in names if not name.startswith("_generated/")]
+    others = [name for name in names if name.startswith("_generated/")]
+    between = -(-len(others) // max(len(executed), 1))
+    names[:] = [
+        each
+        for place, name in enumerate(executed)
+        for each in (name, *others[place * between : (place + 1) * between])
+    ]
+
+
+def setup(app: Sphinx) -> None:
+    """Order the pages before they are read."""
+    app.connect("env-before-read-docs", spread_out)
