@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO := $(BIN)/splitmodel provision --model bloom-176b --workload conv --maximise rate \
 	--budget-power-w 408e3 --compare-semantics --out best.nc --figure space.png
 
-.PHONY: demo studies test docs performance format clean
+.PHONY: demo studies test docs performance choices format clean
 
 demo: .venv/core
 	$(DEMO)
@@ -33,6 +33,10 @@ ifdef AICONFIGURATOR
 	$(BIN)/python benchmarks/beside_aiconfigurator.py $(AICONFIGURATOR) \
 		> docs/performance/beside_aiconfigurator.txt
 endif
+
+# The table of choices in docs/validation.md.
+choices: .venv/dev
+	$(BIN)/python benchmarks/choices.py > docs/choices.txt
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .
