@@ -45,7 +45,8 @@ def tabulated_level(rate_rps: Scalar, batches: jax.Array, stays_s: jax.Array) ->
         batches: ascending from zero, [batches].
         stays_s: times that a request stays there [s], [batches].
     """
-    sustained_rps = jax.lax.cummax(batches / stays_s)
+    # Requests of a single token do not stay at all.
+    sustained_rps = jax.lax.cummax(batches / jnp.maximum(stays_s, 1e-30))
     segment = jnp.sum(sustained_rps[1:] < rate_rps)
     slopes = jnp.append(jnp.diff(stays_s) / jnp.diff(batches), 0.0)
     slope = slopes[segment]

@@ -36,13 +36,14 @@ def wait_moments(
     The wait of those who wait is taken as exponential.
 
     Args:
-        service_mean_s: mean service time [s].
+        service_mean_s: mean service time [s]; where it is zero, so is the wait.
         service_second_s2: its second moment [s²].
         utilisation: ρ in [0, 1).
         slack: 1 − ρ, carried separately because 1 − ρ loses its digits near saturation.
         servers: n, a positive real number; below one it counts as one.
     """
     servers = jnp.maximum(servers, 1.0)
-    conditional_s = 0.5 * service_second_s2 / service_mean_s / (servers * slack)
+    residual_s = 0.5 * service_second_s2 / jnp.maximum(service_mean_s, 1e-12)
+    conditional_s = residual_s / (servers * slack)
     mean_s = waiting_chance(utilisation, servers) * conditional_s
     return mean_s, 2.0 * mean_s * conditional_s

@@ -82,5 +82,10 @@ def test_tabulated_stays(rate_rps, stay_s):
     assert float(found) == pytest.approx(batch, rel=1e-3)
 
 
+def test_who_does_not_stay_is_never_together():
+    batches = jnp.linspace(0.0, 64.0, 9)
+    assert tabulated_level(jnp.asarray(5.0), batches, jnp.zeros_like(batches)) == 0.0
+
+
 def test_spread_is_that_of_a_poisson():
     np.testing.assert_allclose(spread(jnp.asarray([0.0, 9.0, 400.0])), [1e-6, 3.0, 20.0], rtol=1e-6)

@@ -79,3 +79,8 @@ def test_slack_keeps_its_digits_near_saturation():
 def test_an_idle_queue_has_finite_gradients():
     gradient = jax.grad(lambda busy: moments(8.0, busy, 1.0 - busy, 4.0)[0])(jnp.asarray(0.0))
     assert np.isfinite(gradient)
+
+
+def test_service_that_takes_no_time_has_no_queue():
+    nothing = jnp.zeros(())
+    assert wait_moments(nothing, nothing, nothing, 1.0 - nothing, 3.0 + nothing) == (0.0, 0.0)
