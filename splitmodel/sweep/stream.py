@@ -24,7 +24,7 @@ _PARTS = 64
 
 def spans_of(blocks: int) -> list[Span]:
     """The parts of a sweep; they depend on its size alone, so that any machine can resume it."""
-    size = min(_BLOCKS, max(1, blocks // _PARTS))
+    size = min(_BLOCKS, max(2, blocks // _PARTS))
     return [(start, min(start + size, blocks)) for start in range(0, blocks, size)]
 
 
