@@ -10,7 +10,7 @@ from splitmodel.provision.budget import Budget
 from splitmodel.provision.candidate import candidates_of
 from splitmodel.provision.highest import COARSE, highest_rates
 from splitmodel.provision.infeasible import InfeasibleError
-from splitmodel.provision.search import cheapest, fastest
+from splitmodel.provision.search import Split, cheapest, fastest
 
 pytestmark = pytest.mark.numerics
 
@@ -70,13 +70,20 @@ def test_large_clusters_cannot_lose_machines(design, rate_rps):
     assert not met(ask, first, second, rate_rps)[less].any()
 
 
-def test_limits_hold_at_lower_rates_too():
+@pytest.mark.parametrize("rate_rps", [85.0, 95.0])
+def test_limits_hold_at_lower_rates_too(rate_rps):
     """With few prompt machines, nearly all prompts going elsewhere, they hold again higher up."""
     ask = asked("HHcap")
-    island = np.array([3.0]), np.array([23.0])
-    assert met(ask, *island, 70.0).all() and highest_rates(ask, *island) < 20.0
-    found = cheapest(ask, "machines", 70.0)
-    assert found.first > 3.0 and found.highest_rate_rps >= 70.0
+    found = cheapest(ask, "power_provisioned_w", rate_rps)
+    assert found.highest_rate_rps >= rate_rps
+    first = np.arange(1.0, found.first)
+    second = Budget({"power_provisioned_w": _power_w(ask, found)}).most_second(ask.candidate, first)
+    again = met(ask, first, second, rate_rps) & (highest_rates(ask, first, second) < rate_rps / 2.0)
+    assert again.any()
+
+
+def _power_w(ask: Asked, split: Split) -> float:
+    return float(np.dot(ask.candidate.per_machine("power_provisioned_w"), split[:2]))
 
 
 def test_of_equal_clusters_the_faster_one_is_chosen():
