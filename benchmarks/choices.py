@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import splitmodel as sm
-from splitmodel.evaluate import Question, prepare
+from splitmodel.evaluate import Question
 from splitmodel.provision.asked import Asked
 from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.highest import highest_rates
@@ -26,6 +26,7 @@ from splitmodel.provision.max_rate import search_options
 from splitmodel.provision.provision import MINIMISED
 from splitmodel.simulate.sample import sample
 from splitmodel.specs.design import cluster_of
+from splitmodel.validation.clusters import question_of
 
 RATES_RPS = (20.0, 45.0, 70.0)
 LEAST = 0.97
@@ -35,7 +36,6 @@ SLACK = 0.02
 PLAUSIBLE = 0.7
 """Of the rate asked for: a cluster whose analytic rate is below that is taken not to hold."""
 SEED, SEEDS = 1000, 8
-DEFAULTS: dict[str, Any] = {"timing": None, "stack": None, "reference": None, "tier": "analytic"}
 
 
 def problems() -> list[dict[str, Any]]:
@@ -109,8 +109,7 @@ def judged(problem: dict[str, Any], confirm: int) -> tuple[str, bool]:
     candidate = Candidate(name, cluster_of(name))
     first = float(picked.prompt) if candidate.splits else 0.0
     second = float(picked.token) if candidate.splits else float(picked.machines)
-    question = prepare([candidate.cluster], slo="splitwise", **asked, **DEFAULTS)
-    judge = Judge(question, load, candidate)
+    judge = Judge(question_of(name, **asked), load, candidate)
     quantity = MINIMISED[minimise][0]
     holds = judge.holds(first, second, LEAST)
     of_each = np.array(candidate.per_machine(quantity))

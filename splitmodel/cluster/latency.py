@@ -147,15 +147,12 @@ class _Sizes(eqx.Module):
 
     def mean(self, value: _ByPrompt) -> Scalar:
         """Mean over the requests of each cell, [groups, outputs]."""
-        return self._average(value.middle)
+        return _over_prompts(value.middle, self.shares)
 
     def variance(self, value: _ByPrompt) -> Scalar:
         """Variance over them, [groups, outputs]."""
-        square = self._average(value.middle**2 + value.width**2 / 12.0)
+        square = _over_prompts(value.middle**2 + value.width**2 / 12.0, self.shares)
         return jnp.maximum(square - self.mean(value) ** 2, 0.0)
-
-    def _average(self, by_prompt: Scalar) -> Scalar:
-        return _over_prompts(by_prompt, self.shares)
 
 
 class _ByPrompt(eqx.Module):

@@ -76,42 +76,49 @@ def confirm_limits(
             held = min(runs.held, key=lambda each: each.of(quantity))
             likely = cheaper(question, load, [held, *best], quantity, held.of(quantity))
             improving = runs.add_until_one_holds(likely, len(found))
-    means = np.array([each.mean for each in runs.samples])
-    holds = np.array(runs.holds, dtype=float)
-    message = f"{sum(runs.holds)} of {len(holds)} clusters hold in simulation"
+    means = np.array([each.sample.mean for each in runs.done])
+    holds = np.array([each.holds for each in runs.done], dtype=float)
+    message = f"{len(runs.held)} of {len(holds)} clusters hold in simulation"
     return Confirmed(
-        [_with_rate(question, load, each) for each in runs.simulated],
+        [_with_rate(question, load, each.found) for each in runs.done],
         {
             "holds_in_simulation": holds,
             **{f"simulated_{name}": means[:, place] for place, name in enumerate(METRICS)},
         },
         # Where none holds, the one that misses least.
-        holds if holds.any() else np.array(runs.room),
+        holds if holds.any() else np.array([each.room for each in runs.done]),
         message if holds.any() else f"{message}; the first one comes nearest",
     )
 
 
+class _Run(NamedTuple):
+    """A cluster that was simulated, and what came out."""
+
+    found: Found
+    sample: Sample
+    room: float
+    """Under the limits, as `Sample.room`."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it meets the limits."""
+        return self.room > 0.0
+
+
 class _Runs:
-    """Clusters that were simulated, and what came out."""
+    """Clusters that were simulated, each once."""
 
     def __init__(
         self, question: Question, load: Workload, simulation: Mapping[str, Any], bar: tqdm
     ):
         self._question, self._load, self._bar = question, load, bar
         self._options = {"seeds": SEEDS} | dict(simulation)
-        self.simulated: list[Found] = []
-        self.samples: list[Sample] = []
-        self.room: list[float] = []
-
-    @property
-    def holds(self) -> list[bool]:
-        """Whether each meets the limits."""
-        return [room > 0.0 for room in self.room]
+        self.done: list[_Run] = []
 
     @property
     def held(self) -> list[Found]:
-        """Those that do."""
-        return [each for each, room in zip(self.simulated, self.room, strict=True) if room > 0.0]
+        """Those that meet the limits."""
+        return [each.found for each in self.done if each.holds]
 
     def add_until_one_holds(self, several: Iterable[Found], most: int) -> bool:
         """Simulate one after another, at most so many; whether one holds."""
@@ -121,8 +128,8 @@ class _Runs:
     def _is_decided(self, found: Found) -> bool:
         """Whether it was simulated, or has no machine that a cluster that does not hold lacks."""
         return any(
-            found.counts == each.counts or (room <= 0.0 and found.within(each))
-            for each, room in zip(self.simulated, self.room, strict=True)
+            found.counts == each.found.counts or (not each.holds and found.within(each.found))
+            for each in self.done
         )
 
     def add(self, found: Found) -> bool:
@@ -133,12 +140,10 @@ class _Runs:
         options = search_options(self._options, found.rate_rps)
         setting = self._question.setting(found.cluster)
         told = sample(setting, self._load.with_rate(found.rate_rps), options)
-        self.simulated.append(found)
-        self.samples.append(told)
-        self.room.append(told.room(self._question.slo))
-        self._bar.total = max(self._bar.total, len(self.simulated))
+        self.done.append(_Run(found, told, told.room(self._question.slo)))
+        self._bar.total = max(self._bar.total, len(self.done))
         self._bar.update()
-        return self.room[-1] > 0.0
+        return self.done[-1].holds
 
 
 def _with_rate(question: Question, load: Workload, each: Found) -> Found:

@@ -79,7 +79,7 @@ def _cheapest(asked: Asked, quantity: str, rates_rps: np.ndarray) -> Split:
 
     def met(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         shape = np.broadcast_shapes(first.shape, second.shape)
-        rates = np.broadcast_to(rates_rps.reshape(-1, *[1] * len(shape)), (len(rates_rps), *shape))
+        rates = np.multiply.outer(rates_rps, np.ones(shape))
         return (asked(first, second, rates).slo_met > 0.0).all(axis=0)
 
     many = 2.0 ** np.arange(np.log2(MANY) + 1.0)

@@ -90,9 +90,9 @@ def machine(machine: str | Path | Machine, price_set: str = "default") -> Machin
     """
     if isinstance(machine, Machine):
         return machine
-    if str(machine) in _shipped()["machines"]:
-        return _shipped_machine(str(machine), price_set)
     name, entries = _find("machines", machine)
+    if entries is _shipped():
+        return _shipped_machine(name, price_set)
     return _read_machine(name, entries, price_set)
 
 

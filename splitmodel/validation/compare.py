@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import xarray as xr
 
-from splitmodel.evaluate import Question
 from splitmodel.provision.asked import Asked
 from splitmodel.provision.candidate import Candidate
 from splitmodel.provision.highest import highest_rates
-from splitmodel.validation.clusters import BANDS, question_of
+from splitmodel.validation.clusters import BANDS
 from splitmodel.validation.oracle import COMPARED, Measured
 from splitmodel.variables import PERCENTILES
 
@@ -148,17 +146,10 @@ def _compared_under(each: Measured) -> str:
     return f"{case.semantics}, {case.model}, {case.workload}, {case.independent}"
 
 
-@cache
-def _question(design: str, model: str, semantics: str) -> Question:
-    """The question, which every cluster would otherwise make anew."""
-    return question_of(design, model, semantics)
-
-
 def _analytic(each: Measured, loads: Sequence[float]) -> tuple[np.ndarray, float]:
     """Percentiles under each load [s], [loads, metrics, percentiles], and the highest rate."""
     case = each.case
-    question = _question(case.design, case.model, case.semantics)
-    asked = Asked(question, case.load, Candidate(case.design, case.cluster))
+    asked = Asked(case.question, case.load, Candidate(case.design, case.cluster))
     splits = asked.candidate.splits
     first, second = (case.prompt, case.token) if splits else (0, case.machines)
     counts = np.array([float(first)]), np.array([float(second)])
