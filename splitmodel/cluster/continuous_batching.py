@@ -13,6 +13,7 @@ from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
 from splitmodel.cluster.prompt_service import one_and_two, packing
+from splitmodel.cluster.shared_iterations import Shared, shared_iterations
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.shortest_queue import lengths, shortest_queue
@@ -30,11 +31,11 @@ def continuous_flow(case: Case) -> Flow:
     prompts = interruptions(case, instance, most, mixes)
     packed = packing(case)
     full_s, few_s = case.times_s(instance, packed.iteration, one_and_two(case))
+    sharing = packed.sharing(few_s)
     discount = packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / prompts.lone.mean_s
 
-    def stay_s(batch: Scalar, met: Scalar) -> Scalar:
+    def stay_s(batch: Scalar, decode_s: Scalar, met: Scalar) -> Scalar:
         # b = λ·D with D = n·T/(1 − λ·I), written without the quotient so that it stays finite.
-        decode_s = case.step_s(batch + 1.0, instance)
         stalled_s, _ = prompts.interruption_moments(batch, decode_s)
         return sizes.mean_steps * decode_s + met * batch * jnp.maximum(stalled_s, 0.0)
 
@@ -43,49 +44,49 @@ def continuous_flow(case: Case) -> Flow:
     riding = sizes.mean_steps * packed.iteration.prompts
     fullest = jnp.where(mixes, jnp.clip(riding, 1e-3, most), most)
     saturation_rps = count / jnp.maximum(
-        stay_s(fullest, discount) / fullest, discount * prompts.prefill_moments(fullest)[0]
+        stay_s(fullest, case.step_s(fullest + 1.0, instance), discount) / fullest,
+        discount * prompts.prefill_moments(fullest)[0],
     )
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps) / count
 
-    def prompt_load(batch: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-        """Busy share of time with prompts, how much batches lessen them, and what they meet."""
-        alone = rate_rps * prompts.prefill_moments(batch)[0]
-        batched = 1.0 - (1.0 - discount) * jnp.minimum(discount * alone, 1.0)
-        busy = jnp.minimum(batched * alone, FULLEST)
-        return busy, batched, met_share(batch + busy, batch, count)
+    def shares(batch: Scalar, decode_s: Scalar) -> tuple[Shared, Scalar]:
+        """How prompts share iterations, and the share of decodes that they meet."""
+        prefill_s, _ = prompts.prefill_moments(batch)
+        decode_s = -jnp.expm1(-batch) * decode_s
+        shared = shared_iterations(rate_rps, count, prefill_s, decode_s, sharing, discount)
+        return shared, met_share(batch + shared.busy, batch, count)
 
     def with_prompts_s(batch: Scalar) -> Scalar:
-        _, batched, met = prompt_load(batch)
-        return stay_s(batch, batched * met)
+        decode_s = case.step_s(batch + 1.0, instance)
+        shared, met = shares(batch, decode_s)
+        return stay_s(batch, decode_s, shared.batched * met)
 
     batch = batch_level(rate_rps, with_prompts_s, most)
     together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
     decode_s, more_s, alone_s = case.step_s(together, instance)
-    busy, batched, met = prompt_load(batch)
-    met_rps = batched * met * rate_rps
+    shared, met = shares(batch, decode_s)
+    met_rps = shared.batched * met * rate_rps
     stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
     tbt_s = decode_s / jnp.maximum(1.0 - met_rps * stalled_s, 1.0 - FULLEST)
     others = met * batch
     prefill_s, prefill_second_s2 = prompts.prefill_moments(others)
     # A prompt lets the decode iteration in progress end, if there is one: even over it.
-    decoding = -jnp.expm1(-others)
-    rest_s = decoding * decode_s
+    rest_s = -jnp.expm1(-others) * decode_s
     prefill_edges_s, _ = prompts.prefill_s(others)
     own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
-    # Prompts avoid a machine from when one comes there.
-    occupied = rate_rps * (0.5 * rest_s + prefill_s)
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
-    queue = shortest_queue(
-        own, occupied, 1.0 - slack, slack, count, packed.sharing(few_s)
-    )
+    queue = shortest_queue(own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s)
     queue_s, queue_second_s2 = queue.moments
-    used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
+    # A machine gets no prompt while it has one, if there is another: interruptions are a renewal
+    # process with a dead time, which varies less than a Poisson process.
+    regular = (1.0 - (1.0 - shared.busy) ** 2) * (1.0 - 1.0 / jnp.maximum(count, 1.0))
+    used = 1.0 - (1.0 - shared.busy) * jnp.exp(-batch)
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
         wait_mean_s=queue_s * jnp.ones_like(load.prompt_tokens),
         wait_variance_s2=(queue_second_s2 - queue_s**2) * jnp.ones_like(load.prompt_tokens),
-        rest_s=rest_s,
+        rest_s=(1.0 - queue.chance) * rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         join_s=zero,
@@ -93,10 +94,10 @@ def continuous_flow(case: Case) -> Flow:
         step_variance_s2=(more_s - decode_s) ** 2,
         step_spare_s=decode_s - alone_s,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
-        stall_variance_s2=met_rps * tbt_s * stall_second_s2,
+        stall_variance_s2=met_rps * tbt_s * (stall_second_s2 - regular * stalled_s**2),
         token_wait_mean_s=zero,
         token_wait_variance_s2=zero,
         batch=batch,
         utilisation=jnp.stack([zero, zero, used]),
-        prefilling=busy / jnp.maximum(used, 1e-9),
+        prefilling=shared.busy / jnp.maximum(used, 1e-9),
     )

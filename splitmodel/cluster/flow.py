@@ -20,7 +20,7 @@ class Flow(eqx.Module):
     saturation_rps: Scalar
     """Rate that the cluster can just sustain [requests/s]."""
     wait_mean_s: Scalar
-    """Wait for prefill behind other prompts, mean over requests of each prompt cell [s], [cells]."""
+    """Wait for prefill behind other prompts, mean over each prompt cell [s], [cells]."""
     wait_variance_s2: Scalar
     """Its variance over them [s²], [cells]."""
     rest_s: Scalar

@@ -350,8 +350,9 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
 
 
 def _widened(span: _Span, even_s: Scalar, variance_s2: Scalar) -> _Span:
-    """Sum of a value that runs evenly over each cell, a time that is even from 0 to `even_s`, and
-    one around zero with this variance, even too.
+    """Sum of a value that runs evenly over each cell and two times that are even, too.
+
+    One is from 0 to `even_s`, the other one around zero with a variance.
     """
     half = 0.5 * (span.high - span.low)
     return _around(

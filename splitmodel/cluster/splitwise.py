@@ -26,7 +26,7 @@ from splitmodel.queueing.batch_level import spread, tabulated_level
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
-from splitmodel.queueing.shortest_queue import Delays, shortest_queue
+from splitmodel.queueing.shortest_queue import Delays, cycle_delay_s, shortest_queue
 from splitmodel.units import Scalar
 
 _TABULATED = np.linspace(0.0, 1.0, 65)
@@ -100,14 +100,9 @@ def splitwise_flow(case: Case) -> Flow:
     lengths = service.lengths(sizes.prompt_weight)
     # A pool that sends prompts elsewhere may be offered more than it can do.
     reference = jnp.minimum(packed, jnp.where(mixes, REFERENCE_LOAD, FULLEST))
-    delays = shortest_queue(
-        lengths,
-        alone * reference / jnp.maximum(packed, 1e-9),
-        reference,
-        1.0 - reference,
-        own_servers,
-        on_prompt.sharing,
-    )
+    alone = alone * reference / jnp.maximum(packed, 1e-9)
+    cycle_s = cycle_delay_s(service.mean_s, alone, reference, on_prompt.sharing)
+    delays = shortest_queue(lengths, alone, reference, 1.0 - reference, own_servers, cycle_s)
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
     work = sizes.prompt_weight * service.cells_s

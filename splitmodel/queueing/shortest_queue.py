@@ -186,13 +186,44 @@ def cycle_batch(alone: Scalar, packed: Scalar, sharing: Sharing) -> Scalar:
     return jnp.clip(jnp.where(few < second, few, many), 1.0, most)
 
 
+def cycle_delay_s(
+    mean_s: Scalar, alone: Scalar, packed: Scalar, sharing: Sharing, fit: QueueFit = FITTED
+) -> Scalar:
+    """Delay beyond a service alone where many servers are always busy [s].
+
+    A server that begins a batch gets at once all who will be in its next one. They wait for the
+    whole batch, and are served in one that is as large.
+
+    Args:
+        mean_s: mean service time of a customer alone [s].
+        alone: load per server if every customer were served alone.
+        packed: load per server if all batches were full.
+        sharing: what batches save.
+        fit: its constants.
+    """
+    longer = cycle_batch(alone, packed, sharing) / jnp.maximum(alone, 1.0) - 1.0
+    return mean_s * (1.0 + 2.0 * fit.refilled * longer)
+
+
+def filled_share(
+    alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar, fit: QueueFit = FITTED
+) -> Scalar:
+    """How far batches are filled: 0 where customers are served alone, 1 in full batches.
+
+    Arguments as in `shortest_queue`; services that vary as exponential ones do.
+    """
+    servers, alone = jnp.maximum(servers, 1.0), jnp.maximum(alone, _LEAST)
+    odds = _loss_odds(alone, jnp.log(alone), servers)
+    return (odds / (odds + slack)) ** fit.filled
+
+
 def shortest_queue(
     service: Lengths,
     alone: Scalar,
     packed: Scalar,
     slack: Scalar,
     servers: Scalar,
-    sharing: Sharing,
+    cycle_s: Scalar,
     fit: QueueFit = FITTED,
 ) -> Delays:
     """Delays of customers that join the shortest of n queues with service in batches.
@@ -203,7 +234,7 @@ def shortest_queue(
         packed: load per server if all batches were full, at most `alone` and below 1.
         slack: 1 − packed, carried separately because it loses its digits near saturation.
         servers: n, a real number; below one it counts as one.
-        sharing: what batches save.
+        cycle_s: delay where many servers are always busy [s].
         fit: its constants.
     """
     servers = jnp.maximum(servers, 1.0)
@@ -223,11 +254,7 @@ def shortest_queue(
     busy = load(fit.filled_least + (1.0 - fit.filled_least) * waits**fit.filled_delay)
     backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
-    # Of many servers that are always busy, one that begins a batch gets at once all who will be in
-    # its next one.
     cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
-    longer = cycle_batch(alone, packed, sharing) / jnp.maximum(alone, 1.0) - 1.0
-    cycle_s = service.mean_s * (1.0 + 2.0 * fit.refilled * longer)
     rest_s = (1.0 - cycling) * at_best_s
     mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog
     first = rest_s / mean_s
