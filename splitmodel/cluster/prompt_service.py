@@ -31,23 +31,28 @@ class PromptService(eqx.Module):
 def prompt_iterations(case: Case, alongside: Scalar = 0.0) -> Batch:
     """Iterations that carry one prompt each, alone or with `alongside` decoding requests.
 
-    Leaves have the prompts at the cells' edges first, then those at the cells' means.
+    Leaves have the prompts at the cells' edges first, then those halfway from each cell's mean to
+    its lower edge, then those halfway to its upper one.
     """
-    tokens = jnp.concatenate([case.load.prompt_edges_tokens, case.load.prompt_tokens])
+    edges, means = case.load.prompt_edges_tokens, case.load.prompt_tokens
+    halfway = [0.5 * (means + ends) for ends in (edges[:-1], edges[1:])]
+    tokens = jnp.concatenate([edges, *halfway])
     decoding = decode_batch(alongside * jnp.ones_like(tokens), case.sizes.decode_context_tokens)
     return mixed_batch(prefill_batch(tokens), decoding)
 
 
 def prompt_service(case: Case, times_s: Scalar) -> PromptService:
     """Moments of the times that the `prompt_iterations` take [s]."""
-    edges_tokens = case.load.prompt_edges_tokens
-    edges_s, means_s = jnp.split(times_s, [edges_tokens.shape[0]])
-    # Over a cell in which prompts are even and the time bends: Simpson's rule. A chord is straight
-    # where the time is.
-    widths_tokens = jnp.maximum(jnp.diff(edges_tokens), 1e-6)
-    place = (case.load.prompt_tokens - edges_tokens[:-1]) / widths_tokens
-    chord_s = edges_s[:-1] + jnp.clip(place, 0.0, 1.0) * jnp.diff(edges_s)
-    cells_s = means_s + (chord_s - means_s) / 3.0
+    edges, means = case.load.prompt_edges_tokens, case.load.prompt_tokens
+    count = means.shape[0]
+    edges_s, low_s, high_s = jnp.split(times_s, [count + 1, 2 * count + 1])
+    place = (means - edges[:-1]) / jnp.maximum(edges[1:] - edges[:-1], 1e-6)
+    place = jnp.clip(place, 0.0, 1.0)
+    # Both rules are exact where time is linear; together they are Simpson's where prompts are even
+    # over the cell, and time may jump where messages become large.
+    inside_s = (1.0 - place) * low_s + place * high_s
+    chord_s = (1.0 - place) * edges_s[:-1] + place * edges_s[1:]
+    cells_s = (8.0 * inside_s + chord_s) / 9.0
     mean_s, second_s2 = cell_moments(edges_s, cells_s, case.sizes.prompt_weight)
     return PromptService(edges_s, cells_s, mean_s, second_s2)
 
