@@ -14,6 +14,7 @@ import numpy as np
 
 from splitmodel.queueing.delay import Delay, mean_tail
 from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
+from splitmodel.queueing.quick_exp import quick_both, quick_fall
 from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_tangent
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
@@ -55,6 +56,35 @@ class _Cells(eqx.Module):
         return _total(self.weight * mean_tail(middle, half, self.chance))
 
 
+class _CellsInSeconds(eqx.Module):
+    """The same for a metric without a reference, whose cells keep their widths at all values.
+
+    What does not depend on the value is computed beforehand, and one exponential is left: at the
+    near end of a cell that lies before the value, at the far end of one that the value is in.
+    """
+
+    per_s: Scalar
+    high: Scalar
+    """Where the fixed part and the shift of the delay end."""
+    width: Scalar
+    uniform: Scalar
+    """Weight over width."""
+    partly: Scalar
+    """That, times the chance."""
+    wholly: Scalar
+    """Weight with a delay, of which the averaged exponential begins at the cell's upper end."""
+
+    def tail(self, value: Scalar) -> jax.Array:
+        """Share of requests whose metric exceeds the scalar `value`."""
+        low = value * self.per_s - self.high
+        high = low + self.width
+        before = jnp.where(high > 0.0, -low, self.width)
+        later = jnp.where(low > 0.0, low, jnp.where(high > 0.0, high, 0.0))
+        left, fallen = quick_both(-later)
+        inside = self.uniform * before + self.partly * fallen
+        return _total(jnp.where(low > 0.0, self.wholly * left, inside))
+
+
 class Requests(eqx.Module):
     """A metric over cells of requests; every leaf but the delay's has the shape of `weight`.
 
@@ -65,9 +95,9 @@ class Requests(eqx.Module):
     """Fixed part at the cells' lower ends [s]."""
     fixed_high_s: Scalar
     """Fixed part at the upper ends [s]."""
-    reference_low: Scalar
-    """What the metric is divided by, at the lower ends; ones for a metric in seconds."""
-    reference_high: Scalar
+    reference_low: Scalar | None
+    """What the metric is divided by, at the lower ends; None for a metric in seconds."""
+    reference_high: Scalar | None
     """What the metric is divided by, at the upper ends."""
     delay: Delay
     """Random part; leaves scalar or of the cells' rank, broadcastable."""
@@ -79,20 +109,36 @@ class Requests(eqx.Module):
         cells = self._cells()
         return jax.lax.map(cells.tail, values)
 
-    def _cells(self) -> _Cells:
+    def _cells(self) -> _Cells | _CellsInSeconds:
         def flat(leaf: Scalar) -> jax.Array:
             return jnp.ravel(jnp.broadcast_to(leaf, self.weight.shape))
 
         per_s = 1.0 / self.delay.scale_s
         fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
-        return _Cells(
-            reference=flat(0.5 * (self.reference_low + self.reference_high) * per_s),
-            reference_half=flat(0.5 * (self.reference_high - self.reference_low) * per_s),
-            fixed=flat((fixed_s + self.delay.shift_s) * per_s),
-            fixed_half=flat(0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s),
-            least_half=flat((0.5 * _BLUR * fixed_s + 1e-9) * per_s),
-            chance=flat(self.delay.chance),
-            weight=flat(self.weight),
+        fixed = (fixed_s + self.delay.shift_s) * per_s
+        fixed_half = 0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s
+        least_half = (0.5 * _BLUR * fixed_s + 1e-9) * per_s
+        if self.reference_low is not None:
+            return _Cells(
+                reference=flat(0.5 * (self.reference_low + self.reference_high) * per_s),
+                reference_half=flat(0.5 * (self.reference_high - self.reference_low) * per_s),
+                fixed=flat(fixed),
+                fixed_half=flat(fixed_half),
+                least_half=flat(least_half),
+                chance=flat(self.delay.chance),
+                weight=flat(self.weight),
+            )
+        half = jnp.abs(fixed_half)
+        half = jnp.where(half > least_half, half, least_half)
+        uniform = 0.5 * self.weight / half
+        partly = uniform * self.delay.chance
+        return _CellsInSeconds(
+            per_s=flat(per_s),
+            high=flat(fixed + half),
+            width=flat(2.0 * half),
+            uniform=flat(uniform),
+            partly=flat(partly),
+            wholly=flat(partly * quick_fall(-2.0 * half)),
         )
 
     def _first_tried(self) -> jax.Array:
@@ -101,9 +147,10 @@ class Requests(eqx.Module):
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
-        low = self.fixed_low_s / self.reference_low
-        high = self.fixed_high_s / self.reference_high
-        per_reference = 2.0 / (self.reference_low + self.reference_high)
+        low, high, per_reference = self.fixed_low_s, self.fixed_high_s, 1.0
+        if self.reference_low is not None:
+            low, high = low / self.reference_low, high / self.reference_high
+            per_reference = 2.0 / (self.reference_low + self.reference_high)
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (high - low) ** 2 / 4.0
         certain = 0.5 * (low + high) + self.delay.shift_s * per_reference
@@ -140,7 +187,7 @@ def percentiles(metrics: Requests) -> jax.Array:
 
 @jax.custom_jvp
 @jax.jit
-def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
+def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
     """Where the tails of several metrics fall to EXCEEDED, [metrics, levels].
 
     Args:
@@ -154,7 +201,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     # no vector instructions, and the search takes longer than the tails.
     def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
         """Every level looks at the same point of a metric."""
-        tails = jax.vmap(_Cells.tail)(cells, points)
+        tails = jax.vmap(lambda cells, point: cells.tail(point))(cells, points)
         point, tail = (jnp.repeat(each, levels) for each in (points, tails))
         return bracket.narrowed(spot(point, tail / exceeded)), None
 
@@ -163,7 +210,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_OF_FEW if cells.weight[0].size <= _FEW else _STEPS
+    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0].shape[1] <= _FEW else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
@@ -174,14 +221,15 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
 
-def _tails(cells: _Cells, points: jax.Array) -> jax.Array:
+def _tails(cells: _Cells | _CellsInSeconds, points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
-    return jax.vmap(jax.vmap(_Cells.tail, in_axes=(None, 0)))(cells, points)
+    return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(cells, points)
 
 
 @_found.defjvp
 def _found_jvp(
-    primals: tuple[_Cells, jax.Array], tangents: tuple[_Cells, jax.Array]
+    primals: tuple[_Cells | _CellsInSeconds, jax.Array],
+    tangents: tuple[_Cells | _CellsInSeconds, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """The implicit derivative; zero where the tail is flat."""
     cells, tried = primals
