@@ -7,6 +7,8 @@ cluster has exactly the percentiles of its workload.
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -33,7 +35,7 @@ _BLUR = 4e-3
 
 
 class _Cells(eqx.Module):
-    """Cells ready for many evaluations; all in scales of each cell's delay, of shape [cells].
+    """Cells ready for many evaluations; all in scales of each cell's delay, of one shape.
 
     A request with place x in [−1, 1] in its cell exceeds a value if its delay exceeds
     value · (reference + x · reference_half) − (fixed + x · fixed_half).
@@ -107,11 +109,11 @@ class Requests(eqx.Module):
     def tails(self, values: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds each of `values`, shape [values]."""
         cells = self._cells()
-        return jax.lax.map(cells.tail, values)
+        return jax.lax.map(lambda value: _flat(cells, 0).tail(value), values)
 
     def _cells(self) -> _Cells | _CellsInSeconds:
-        def flat(leaf: Scalar) -> jax.Array:
-            return jnp.ravel(jnp.broadcast_to(leaf, self.weight.shape))
+        def each(leaf: Scalar) -> jax.Array:
+            return jnp.broadcast_to(leaf, self.weight.shape)
 
         per_s = 1.0 / self.delay.scale_s
         fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
@@ -120,25 +122,25 @@ class Requests(eqx.Module):
         least_half = (0.5 * _BLUR * fixed_s + 1e-9) * per_s
         if self.reference_low is not None:
             return _Cells(
-                reference=flat(0.5 * (self.reference_low + self.reference_high) * per_s),
-                reference_half=flat(0.5 * (self.reference_high - self.reference_low) * per_s),
-                fixed=flat(fixed),
-                fixed_half=flat(fixed_half),
-                least_half=flat(least_half),
-                chance=flat(self.delay.chance),
-                weight=flat(self.weight),
+                reference=each(0.5 * (self.reference_low + self.reference_high) * per_s),
+                reference_half=each(0.5 * (self.reference_high - self.reference_low) * per_s),
+                fixed=each(fixed),
+                fixed_half=each(fixed_half),
+                least_half=each(least_half),
+                chance=each(self.delay.chance),
+                weight=each(self.weight),
             )
         half = jnp.abs(fixed_half)
         half = jnp.where(half > least_half, half, least_half)
         uniform = 0.5 * self.weight / half
         partly = uniform * self.delay.chance
         return _CellsInSeconds(
-            per_s=flat(per_s),
-            high=flat(fixed + half),
-            width=flat(2.0 * half),
-            uniform=flat(uniform),
-            partly=flat(partly),
-            wholly=flat(partly * quick_fall(-2.0 * half)),
+            per_s=each(per_s),
+            high=each(fixed + half),
+            width=each(2.0 * half),
+            uniform=each(uniform),
+            partly=each(partly),
+            wholly=each(partly * quick_fall(-2.0 * half)),
         )
 
     def _first_tried(self) -> jax.Array:
@@ -201,7 +203,7 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
     # no vector instructions, and the search takes longer than the tails.
     def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
         """Every level looks at the same point of a metric."""
-        tails = jax.vmap(lambda cells, point: cells.tail(point))(cells, points)
+        tails = jax.vmap(lambda cells, point: cells.tail(point))(_flat(cells, 1), points)
         point, tail = (jnp.repeat(each, levels) for each in (points, tails))
         return bracket.narrowed(spot(point, tail / exceeded)), None
 
@@ -210,7 +212,7 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0].shape[1] <= _FEW else _STEPS
+    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0][0].size <= _FEW else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
@@ -223,7 +225,7 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
 
 def _tails(cells: _Cells | _CellsInSeconds, points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
-    return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(cells, points)
+    return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(_flat(cells, 1), points)
 
 
 @_found.defjvp
@@ -239,10 +241,20 @@ def _found_jvp(
     return found, implicit_tangent(change, slope)
 
 
+def _flat(cells: _Cells | _CellsInSeconds, axes: int) -> Any:
+    """The same with one axis of cells after so many others.
+
+    For inside a loop: where cells are made in this shape, XLA (jax 0.10) works out each one's place
+    by division, and makes no vector instructions.
+    """
+    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:axes], -1), cells)
+
+
 def _total(cells: jax.Array) -> jax.Array:
-    """Sum over cells, as a product of matrices.
+    """Sum over cells, as products of matrices, axis by axis.
 
     XLA (jax 0.10) compiles a sum of computed values on a CPU into one loop, not vectorised.
     """
-    flat = jnp.ravel(cells)
-    return jnp.dot(flat, jnp.ones_like(flat))
+    while cells.ndim:
+        cells = jnp.dot(cells, jnp.ones_like(cells, shape=cells.shape[-1:]))
+    return cells
