@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_INSIDE = 0.25
+_INSIDE = 0.4
 """Least distance of a new point from the bracket's ends, as a share of its width: where the
-function bends much, both ends still draw near."""
+function bends much, or is flat, both ends still draw near."""
 _FLOOR = 1e-3
 """Lower values count as this, lest the far side of a steep step outweigh the near one."""
 

@@ -7,6 +7,8 @@ cluster has exactly the percentiles of its workload.
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,17 +16,18 @@ import numpy as np
 
 from splitmodel.queueing.delay import Delay, mean_tail
 from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
+from splitmodel.queueing.quick_exp import quick_both, quick_fall
 from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_tangent
 from splitmodel.units import Scalar
 from splitmodel.variables import PERCENTILES
 
 EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
 """Share of requests that exceed each percentile."""
-_OF_ALL = (-0.3, 0.15, 1.1, 3.0)
-_OF_CERTAIN = (0.0, 1.2, 2.0)
+_OF_ALL = (-0.25, 1.2, 2.35, 3.8)
+_OF_CERTAIN = (0.0, 1.3)
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
-it, near which the percentiles of an idle cluster lie."""
-_STEPS, _STEPS_OF_FEW, _FEW = 4, 9, 16
+it, near which percentiles lie where few wait."""
+_STEPS, _STEPS_OF_FEW, _FEW = 5, 7, 16
 """From there to the percentile, and for few cells: their tail has kinks, the sharpest of them
 at percentiles, and costs little. In float32 this meets the bounds of tests/queueing."""
 _BLUR = 4e-3
@@ -32,7 +35,7 @@ _BLUR = 4e-3
 
 
 class _Cells(eqx.Module):
-    """Cells ready for many evaluations; all in scales of each cell's delay, of shape [cells].
+    """Cells ready for many evaluations; all in scales of each cell's delay, of one shape.
 
     A request with place x in [−1, 1] in its cell exceeds a value if its delay exceeds
     value · (reference + x · reference_half) − (fixed + x · fixed_half).
@@ -55,6 +58,35 @@ class _Cells(eqx.Module):
         return _total(self.weight * mean_tail(middle, half, self.chance))
 
 
+class _CellsInSeconds(eqx.Module):
+    """The same for a metric without a reference, whose cells keep their widths at all values.
+
+    What does not depend on the value is computed beforehand, and one exponential is left: at the
+    near end of a cell that lies before the value, at the far end of one that the value is in.
+    """
+
+    per_s: Scalar
+    high: Scalar
+    """Where the fixed part and the shift of the delay end."""
+    width: Scalar
+    uniform: Scalar
+    """Weight over width."""
+    partly: Scalar
+    """That, times the chance."""
+    wholly: Scalar
+    """Weight with a delay, of which the averaged exponential begins at the cell's upper end."""
+
+    def tail(self, value: Scalar) -> jax.Array:
+        """Share of requests whose metric exceeds the scalar `value`."""
+        low = value * self.per_s - self.high
+        high = low + self.width
+        before = jnp.where(high > 0.0, -low, self.width)
+        later = jnp.where(low > 0.0, low, jnp.where(high > 0.0, high, 0.0))
+        left, fallen = quick_both(-later)
+        inside = self.uniform * before + self.partly * fallen
+        return _total(jnp.where(low > 0.0, self.wholly * left, inside))
+
+
 class Requests(eqx.Module):
     """A metric over cells of requests; every leaf but the delay's has the shape of `weight`.
 
@@ -65,9 +97,9 @@ class Requests(eqx.Module):
     """Fixed part at the cells' lower ends [s]."""
     fixed_high_s: Scalar
     """Fixed part at the upper ends [s]."""
-    reference_low: Scalar
-    """What the metric is divided by, at the lower ends; ones for a metric in seconds."""
-    reference_high: Scalar
+    reference_low: Scalar | None
+    """What the metric is divided by, at the lower ends; None for a metric in seconds."""
+    reference_high: Scalar | None
     """What the metric is divided by, at the upper ends."""
     delay: Delay
     """Random part; leaves scalar or of the cells' rank, broadcastable."""
@@ -77,22 +109,38 @@ class Requests(eqx.Module):
     def tails(self, values: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds each of `values`, shape [values]."""
         cells = self._cells()
-        return jax.lax.map(cells.tail, values)
+        return jax.lax.map(lambda value: _flat(cells, 0).tail(value), values)
 
-    def _cells(self) -> _Cells:
-        def flat(leaf: Scalar) -> jax.Array:
-            return jnp.ravel(jnp.broadcast_to(leaf, self.weight.shape))
+    def _cells(self) -> _Cells | _CellsInSeconds:
+        def each(leaf: Scalar) -> jax.Array:
+            return jnp.broadcast_to(leaf, self.weight.shape)
 
         per_s = 1.0 / self.delay.scale_s
         fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
-        return _Cells(
-            reference=flat(0.5 * (self.reference_low + self.reference_high) * per_s),
-            reference_half=flat(0.5 * (self.reference_high - self.reference_low) * per_s),
-            fixed=flat((fixed_s + self.delay.shift_s) * per_s),
-            fixed_half=flat(0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s),
-            least_half=flat((0.5 * _BLUR * fixed_s + 1e-9) * per_s),
-            chance=flat(self.delay.chance),
-            weight=flat(self.weight),
+        fixed = (fixed_s + self.delay.shift_s) * per_s
+        fixed_half = 0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s
+        least_half = (0.5 * _BLUR * fixed_s + 1e-9) * per_s
+        if self.reference_low is not None:
+            return _Cells(
+                reference=each(0.5 * (self.reference_low + self.reference_high) * per_s),
+                reference_half=each(0.5 * (self.reference_high - self.reference_low) * per_s),
+                fixed=each(fixed),
+                fixed_half=each(fixed_half),
+                least_half=each(least_half),
+                chance=each(self.delay.chance),
+                weight=each(self.weight),
+            )
+        half = jnp.abs(fixed_half)
+        half = jnp.where(half > least_half, half, least_half)
+        uniform = 0.5 * self.weight / half
+        partly = uniform * self.delay.chance
+        return _CellsInSeconds(
+            per_s=each(per_s),
+            high=each(fixed + half),
+            width=each(2.0 * half),
+            uniform=each(uniform),
+            partly=each(partly),
+            wholly=each(partly * quick_fall(-2.0 * half)),
         )
 
     def _first_tried(self) -> jax.Array:
@@ -101,9 +149,10 @@ class Requests(eqx.Module):
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
-        low = self.fixed_low_s / self.reference_low
-        high = self.fixed_high_s / self.reference_high
-        per_reference = 2.0 / (self.reference_low + self.reference_high)
+        low, high, per_reference = self.fixed_low_s, self.fixed_high_s, 1.0
+        if self.reference_low is not None:
+            low, high = low / self.reference_low, high / self.reference_high
+            per_reference = 2.0 / (self.reference_low + self.reference_high)
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (high - low) ** 2 / 4.0
         certain = 0.5 * (low + high) + self.delay.shift_s * per_reference
@@ -140,7 +189,7 @@ def percentiles(metrics: Requests) -> jax.Array:
 
 @jax.custom_jvp
 @jax.jit
-def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
+def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
     """Where the tails of several metrics fall to EXCEEDED, [metrics, levels].
 
     Args:
@@ -154,7 +203,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     # no vector instructions, and the search takes longer than the tails.
     def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
         """Every level looks at the same point of a metric."""
-        tails = jax.vmap(_Cells.tail)(cells, points)
+        tails = jax.vmap(lambda cells, point: cells.tail(point))(_flat(cells, 1), points)
         point, tail = (jnp.repeat(each, levels) for each in (points, tails))
         return bracket.narrowed(spot(point, tail / exceeded)), None
 
@@ -163,7 +212,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_OF_FEW if cells.weight[0].size <= _FEW else _STEPS
+    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0][0].size <= _FEW else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
@@ -174,14 +223,15 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
 
-def _tails(cells: _Cells, points: jax.Array) -> jax.Array:
+def _tails(cells: _Cells | _CellsInSeconds, points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
-    return jax.vmap(jax.vmap(_Cells.tail, in_axes=(None, 0)))(cells, points)
+    return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(_flat(cells, 1), points)
 
 
 @_found.defjvp
 def _found_jvp(
-    primals: tuple[_Cells, jax.Array], tangents: tuple[_Cells, jax.Array]
+    primals: tuple[_Cells | _CellsInSeconds, jax.Array],
+    tangents: tuple[_Cells | _CellsInSeconds, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """The implicit derivative; zero where the tail is flat."""
     cells, tried = primals
@@ -191,10 +241,20 @@ def _found_jvp(
     return found, implicit_tangent(change, slope)
 
 
+def _flat(cells: _Cells | _CellsInSeconds, axes: int) -> Any:
+    """The same with one axis of cells after so many others.
+
+    For inside a loop: where cells are made in this shape, XLA (jax 0.10) works out each one's place
+    by division, and makes no vector instructions.
+    """
+    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:axes], -1), cells)
+
+
 def _total(cells: jax.Array) -> jax.Array:
-    """Sum over cells, as a product of matrices.
+    """Sum over cells, as products of matrices, axis by axis.
 
     XLA (jax 0.10) compiles a sum of computed values on a CPU into one loop, not vectorised.
     """
-    flat = jnp.ravel(cells)
-    return jnp.dot(flat, jnp.ones_like(flat))
+    while cells.ndim:
+        cells = jnp.dot(cells, jnp.ones_like(cells, shape=cells.shape[-1:]))
+    return cells

@@ -18,8 +18,9 @@ _BIAS, _MANTISSA_BITS = 127, 23
 """Of float32 (IEEE 754)."""
 _MOST = _BIAS - 1.0
 """Least power of two that is a normal number, negative."""
-_UNITS = 1.5 * 2.0**_MANTISSA_BITS
-"""Numbers near this one have no digits after the point: the last bits are a whole number."""
+_UNITS = 1.5 * 2.0**_MANTISSA_BITS + _BIAS
+"""Numbers near this one have no digits after the point: the last bits are a whole number, biased
+as an exponent is."""
 
 
 @jax.custom_jvp
@@ -42,6 +43,17 @@ def quick_fall(x: Scalar) -> jax.Array:
     return (1.0 - power) - power * rest
 
 
+@jax.custom_jvp
+def quick_both(x: Scalar) -> tuple[jax.Array, jax.Array]:
+    """exp(x) and 1 − exp(x) for x ≤ 0, both of one power."""
+    x = jnp.asarray(x)
+    if x.dtype != jnp.float32:
+        return jnp.exp(x), -jnp.expm1(x)
+    power, rest = _split(x)
+    beside = power * rest
+    return power + beside, (1.0 - power) - beside
+
+
 def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """A power of two and a small number, of which exp(x) is power · (1 + number)."""
     # Rounds to a whole number, and has it in the last bits, without an instruction for either.
@@ -51,7 +63,7 @@ def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     number = jnp.zeros_like(x)
     for factor in reversed(_POWERS):
         number = (number + factor) * rest
-    exponent = (jax.lax.bitcast_convert_type(shifted, jnp.int32) + _BIAS) << _MANTISSA_BITS
+    exponent = jax.lax.bitcast_convert_type(shifted, jnp.int32) << _MANTISSA_BITS
     return jax.lax.bitcast_convert_type(exponent, jnp.float32), number
 
 
@@ -64,3 +76,12 @@ def _quick_exp_jvp(primals: tuple[Scalar], tangents: tuple[Scalar]) -> tuple[jax
 @quick_fall.defjvp
 def _quick_fall_jvp(primals: tuple[Scalar], tangents: tuple[Scalar]) -> tuple[jax.Array, jax.Array]:
     return quick_fall(*primals), -quick_exp(*primals) * tangents[0]
+
+
+@quick_both.defjvp
+def _quick_both_jvp(
+    primals: tuple[Scalar], tangents: tuple[Scalar]
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    left, fallen = quick_both(*primals)
+    change = left * tangents[0]
+    return (left, fallen), (change, -change)

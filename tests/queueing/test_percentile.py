@@ -22,8 +22,11 @@ OTHER_EDGES = np.array([0.5, 0.6, 0.5, 2.0, 2.5, 2.5, 3.0, 9.0, 9.5])
 ONES = np.ones(8)
 
 
-def requests(mean_s, cv, reference=ONES, reference_high=None):
-    """Cells between EDGES_S with a delay of that mean and coefficient of variation."""
+def requests(mean_s, cv, reference=None, reference_high=None):
+    """Cells between EDGES_S with a delay of that mean and coefficient of variation.
+
+    In seconds where no reference is given.
+    """
     delay = delay_from_moments(*as_arrays((mean_s, (cv * mean_s) ** 2)))
     return as_arrays(
         Requests(
@@ -46,7 +49,9 @@ def brute_force(cells, points=400):
         return low[:, None] + (high - low)[:, None] * places
 
     fixed_s = spread_out(values.fixed_low_s, values.fixed_high_s)
-    reference = spread_out(values.reference_low, values.reference_high)
+    reference = 1.0
+    if values.reference_low is not None:
+        reference = spread_out(values.reference_low, values.reference_high)
     shift_s, chance, scale_s = (
         np.broadcast_to(leaf, WEIGHT.shape)[:, None]
         for leaf in (values.delay.shift_s, values.delay.chance, values.delay.scale_s)
@@ -73,6 +78,7 @@ CASES = {
     "exponential waits": requests(0.4, 1.0),
     "steady delay": requests(5.0, 0.2),
     "saturated": requests(400.0, 1.0),
+    "reference of one": requests(0.1, 3.0, ONES),
     "slowdowns without delay": requests(0.0, 0.0, EDGES_S[:-1] / 2, EDGES_S[1:] / 2),
     "slowdowns": requests(0.1, 3.0, EDGES_S[:-1], EDGES_S[1:]),
     "slowdowns of wide cells": requests(0.2, 2.0, OTHER_EDGES[:-1], OTHER_EDGES[1:]),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.quick_exp import quick_exp, quick_fall
+from splitmodel.queueing.quick_exp import quick_both, quick_exp, quick_fall
 
 pytestmark = pytest.mark.numerics
 
@@ -38,3 +38,12 @@ def test_derivatives_are_the_exponential(function, sign):
     np.testing.assert_array_equal(
         jax.vmap(jax.grad(function))(points), sign * jax.vmap(quick_exp)(points)
     )
+
+
+def test_both_at_once_are_the_same():
+    points = jnp.asarray(ARGUMENTS, dtype=float)
+    both, single = quick_both(points), (quick_exp(points), quick_fall(points))
+    # The least numbers are flushed to zero.
+    np.testing.assert_allclose(both, single, rtol=1e-6, atol=1e-37)
+    tangents = jax.jvp(quick_both, (points,), (jnp.ones_like(points),))[1]
+    np.testing.assert_array_equal(tangents, (both[0], -both[0]))
