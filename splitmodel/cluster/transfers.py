@@ -33,11 +33,15 @@ class Links(eqx.Module):
         """Rate at which all are busy all the time [requests/s]."""
         return self.count / jnp.maximum(self.mean_s, _LEAST_S)
 
-    def wait(self, rate_rps: Scalar, choices: Scalar) -> Wait:
-        """Wait for a link where each request takes the first that is free out of `choices`."""
+    def wait(self, rate_rps: Scalar) -> Wait:
+        """Wait for the first that is free.
+
+        Prompts choose it among equal queues. Decodes choose the machine with the least memory
+        reserved, to which a cache is seldom still on its way.
+        """
         load = rate_rps / self.most_rps
         slack = jnp.maximum(1.0 - load, 1.0 - FULLEST)
-        return Wait(*wait_moments(self.mean_s, self.second_s2, 1.0 - slack, slack, choices))
+        return Wait(*wait_moments(self.mean_s, self.second_s2, 1.0 - slack, slack, self.count))
 
 
 class Transfers(eqx.Module):
@@ -60,9 +64,8 @@ class Transfers(eqx.Module):
             served: wait for prefill.
             full: prompts in a full batch.
         """
-        out = self.out.wait(rate_rps, self.out.count)
-        # Memory chooses the receiver, and knows nothing of its link.
-        into = self.into.wait(rate_rps, jnp.ones_like(self.into.count))
+        out = self.out.wait(rate_rps)
+        into = self.into.wait(rate_rps)
         mean_s, variance_s2 = link_wait(served, out, into, self.out.count, self.hidden_s)
         # Of a batch, prompts go one after the other: as many come after a prompt as before it, and
         # these are those that waited when it came.
