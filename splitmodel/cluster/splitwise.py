@@ -127,9 +127,13 @@ def splitwise_flow(case: Case) -> Flow:
     _, visit_second_s2 = cell_moments(on_token.service.edges_s, on_token.service.cells_s, visit_rps)
     stall_s = _stall_s(iteration_s, visit_rps, on_token.service.cells_s)
 
-    link_s, link_variance_s2 = transfers.wait(
-        rate_rps, Wait(wait_s, wait_second_s2), cluster.max_batch_tokens / sizes.mean_prompt_tokens
-    )
+    kept = jnp.sum(sizes.prompt_weight * (1.0 - elsewhere))
+    link = transfers.wait(
+        rate_rps * kept,
+        rate_rps * (1.0 - moved),
+        Wait(wait_s, wait_second_s2),
+        batch * token.pipeline_parallel,
+    ).of(kept)
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
@@ -146,9 +150,9 @@ def splitwise_flow(case: Case) -> Flow:
         step_spare_s=iteration_s - alone_s,
         stall_mean_s=stall_s,
         stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
-        link_wait_mean_s=link_s,
-        token_wait_mean_s=link_s + jnp.where(mixes, 0.0, place_s),
-        token_wait_variance_s2=link_variance_s2
+        link_wait_mean_s=link.mean_s,
+        token_wait_mean_s=link.mean_s + jnp.where(mixes, 0.0, place_s),
+        token_wait_variance_s2=link.variance_s2
         + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
         utilisation=jnp.stack([used, decoding, zero]),

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import FULLEST
-from splitmodel.cluster.prompt_service import PromptService
+from splitmodel.cluster.prompt_service import PromptService, packing
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
+from splitmodel.iteration.memory import kv_bytes_per_token, kv_capacity_bytes
 from splitmodel.iteration.transfer import token_link_s, visible_transfer_s
-from splitmodel.queueing.link import Wait, link_wait
-from splitmodel.queueing.multi_server import wait_moments
+from splitmodel.queueing.link import Wait, even_link, free_link, link_wait
 from splitmodel.specs.cluster import KV_TRANSFERS, Pool
 from splitmodel.units import Scalar
 
@@ -27,21 +27,18 @@ class Links(eqx.Module):
     mean_s: Scalar
     """Time that a request keeps one busy, mean over requests [s]; zero where nothing moves."""
     second_s2: Scalar
+    room_s: Scalar
+    """Time that it takes to move all that an instance's memory holds [s]."""
 
     @property
     def most_rps(self) -> Scalar:
         """Rate at which all are busy all the time [requests/s]."""
         return self.count / jnp.maximum(self.mean_s, _LEAST_S)
 
-    def wait(self, rate_rps: Scalar) -> Wait:
-        """Wait for the first that is free.
-
-        Prompts choose it among equal queues. Decodes choose the machine with the least memory
-        reserved, to which a cache is seldom still on its way.
-        """
-        load = rate_rps / self.most_rps
-        slack = jnp.maximum(1.0 - load, 1.0 - FULLEST)
-        return Wait(*wait_moments(self.mean_s, self.second_s2, 1.0 - slack, slack, self.count))
+    def at(self, rate_rps: Scalar) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+        """Moments of the time on a link [s], [s²], load, and number of links."""
+        load = jnp.minimum(rate_rps / self.most_rps, FULLEST)
+        return self.mean_s, self.second_s2, load, self.count
 
 
 class Transfers(eqx.Module):
@@ -55,23 +52,26 @@ class Transfers(eqx.Module):
     hidden_s: Scalar
     """Mean time by which prefill outlasts a transfer that overlaps with it [s]."""
     serialized: Scalar
+    full: Scalar
+    """Prompts in a full batch."""
 
-    def wait(self, rate_rps: Scalar, served: Wait, full: Scalar) -> tuple[Scalar, Scalar]:
-        """Mean [s] and variance [s²] of a request's visible wait for links.
+    def wait(self, sent_rps: Scalar, placed_rps: Scalar, served: Wait, batch: Scalar) -> Wait:
+        """Visible wait for links, of requests that go from one pool to the other.
 
         Args:
-            rate_rps: requests of the cluster [requests/s].
+            sent_rps: prompts of the prompt pool [requests/s].
+            placed_rps: decodes of the token pool [requests/s].
             served: wait for prefill.
-            full: prompts in a full batch.
+            batch: requests that decode together on an instance.
         """
-        out = self.out.wait(rate_rps)
-        into = self.into.wait(rate_rps)
-        mean_s, variance_s2 = link_wait(served, out, into, self.out.count, self.hidden_s)
+        out = free_link(*self.out.at(sent_rps)).within(self.out.room_s)
+        into = even_link(*self.into.at(placed_rps), batch).within(self.into.room_s)
+        wait = link_wait(served, out, into, self.out.count, self.hidden_s)
         # Of a batch, prompts go one after the other: as many come after a prompt as before it, and
         # these are those that waited when it came.
-        before = jnp.minimum(rate_rps / self.out.count * served.mean_s, 0.5 * (full - 1.0))
+        before = jnp.minimum(sent_rps / self.out.count * served.mean_s, 0.5 * (self.full - 1.0))
         batch_s = self.serialized * before * self.out.mean_s
-        return jnp.maximum(mean_s, batch_s), jnp.maximum(variance_s2, batch_s**2)
+        return wait.or_longer(Wait(batch_s, 2.0 * batch_s**2))
 
 
 def transfers_of(
@@ -79,7 +79,6 @@ def transfers_of(
 ) -> Transfers:
     """Transfers of a case's requests, whose prefill is `service`."""
     cluster, load = case.cluster, case.load
-    how = case.model, case.semantics, cluster.kv_transfer
     edges_s = visible_transfer_s(
         load.prompt_edges_tokens,
         service.edges_s,
@@ -93,19 +92,29 @@ def transfers_of(
     if case.semantics.transfer_bytes_per_s is not None:
         moving = jnp.zeros_like(moving)
     tokens = cell_moments(load.prompt_edges_tokens, load.prompt_tokens, moving)
-    out_s, in_s = token_link_s(prompt, *how), token_link_s(token, *how)
+    out, into = (
+        _links(case, cluster.prompt, prompt, tokens),
+        _links(case, cluster.token, token, tokens),
+    )
     serialized = cluster.kv_transfer == float(KV_TRANSFERS.index("serialized"))
-    spare_s = service.mean_s - jnp.maximum(out_s, in_s) * case.sizes.mean_prompt_tokens
+    spare_s = jnp.maximum(service.mean_s - jnp.maximum(out.mean_s, into.mean_s), 0.0)
     return Transfers(
         edges_s=edges_s,
-        out=_links(cluster.prompt, prompt, out_s, tokens),
-        into=_links(cluster.token, token, in_s, tokens),
-        hidden_s=jnp.where(serialized, 0.0, jnp.maximum(spare_s, 0.0)),
+        out=out,
+        into=into,
+        hidden_s=jnp.where(serialized, 0.0, spare_s),
         serialized=jnp.where(serialized, 1.0, 0.0),
+        full=packing(case).iteration.prompts,
     )
 
 
-def _links(pool: Pool, instance: Instance, token_s: Scalar, tokens: tuple[Scalar, Scalar]) -> Links:
+def _links(case: Case, pool: Pool, instance: Instance, tokens: tuple[Scalar, Scalar]) -> Links:
     mean, second = tokens
-    count = jnp.maximum(pool.machines * instance.per_machine, 1e-6)
-    return Links(count, token_s * mean, token_s**2 * second)
+    token_s = token_link_s(instance, case.model, case.semantics, case.cluster.kv_transfer)
+    room_bytes = jnp.maximum(kv_capacity_bytes(instance, case.model, case.semantics), 0.0)
+    return Links(
+        count=jnp.maximum(pool.machines * instance.per_machine, 1e-6),
+        mean_s=token_s * mean,
+        second_s2=token_s**2 * second,
+        room_s=token_s * room_bytes / kv_bytes_per_token(case.model, case.semantics),
+    )

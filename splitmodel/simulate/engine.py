@@ -50,7 +50,7 @@ def simulate(policy, times, links, arrivals, kind, port, pool, capacity_bytes):
         Records of requests and of servers, and a list of iterations if these are recorded, each
         with server, start and end [s], prompts, decodes, tokens, and memory in use [bytes].
     """
-    state = new_state(policy, links, arrivals, kind, port, pool, capacity_bytes)
+    state = new_state(policy, *arrivals, kind, port, pool, capacity_bytes)
     requests, servers = state.requests, state.servers
     agenda = [(0.0, 0, 0, 0)]
     agenda.pop()

@@ -83,23 +83,18 @@ def _split(policy, state, request):
 
 @kernel
 def _shortest(state, pool, request):
-    """Server of a pool with the fewest tokens to compute or to send; the first of several."""
-    best, fewest = NOBODY, 0.0
+    """Server of a pool with the fewest pending tokens; of several, the first whose link is free.
+
+    Where none of their links is, it is the one that will be first.
+    """
+    best, fewest, least_s = NOBODY, 0, 0.0
     for place in range(state.sizes[pool]):
         m = state.members[pool, place]
-        tokens = state.servers[m].pending_tokens + _late_tokens(state, m, request.arrival_s)
-        if best == NOBODY or tokens < fewest:
-            best, fewest = m, tokens
+        tokens = state.servers[m].pending_tokens
+        free_s = max(state.free_s[state.servers[m].port, OUT], request.arrival_s)
+        if best == NOBODY or tokens < fewest or (tokens == fewest and free_s < least_s):
+            best, fewest, least_s = m, tokens, free_s
     return best
-
-
-@kernel
-def _late_tokens(state, m, now_s):
-    """Tokens whose KV cache still has to leave a server when its prefill in progress ends."""
-    server = state.servers[m]
-    ready_s = server.end_s if server.prompts else now_s
-    late_s = state.free_s[server.port, OUT] - ready_s
-    return late_s / server.token_s if late_s > 0.0 else 0.0
 
 
 @kernel

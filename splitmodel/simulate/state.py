@@ -61,8 +61,6 @@ REQUEST = np.dtype(
 SERVER = np.dtype(
     [
         ("kind", np.int64),
-        # Time that the KV cache of a prompt token keeps a link of the instance busy.
-        ("token_s", np.float64),
         # Instance, whose links all its batches in flight share.
         ("port", np.int64),
         ("home", np.int64),
@@ -134,9 +132,8 @@ class State(NamedTuple):
 
 
 @kernel
-def new_state(policy, links, arrivals, kind, port, pool, capacity_bytes):
+def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, port, pool, capacity_bytes):
     """A cluster at rest before the first arrival; arguments as in `engine.simulate`."""
-    arrival_s, prompt_tokens, output_tokens = arrivals
     requests = np.zeros(len(arrival_s), REQUEST)
     for r in range(len(requests)):
         request = requests[r]
@@ -153,7 +150,6 @@ def new_state(policy, links, arrivals, kind, port, pool, capacity_bytes):
         server = servers[m]
         server.kind = kind[m]
         server.port = port[m]
-        server.token_s = links.token_s[kind[m]]
         server.home = server.pool = pool[m]
         server.capacity_bytes = capacity_bytes[m]
         server.end_s = np.inf

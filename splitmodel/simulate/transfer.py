@@ -46,8 +46,8 @@ def send_during(policy, links, state, m):
         request = state.requests[state.slots[PREFILL, m, place]]
         if _moves(request):
             receiver = state.servers[request.token_server]
-            out_s += request.prompt_tokens * server.token_s
-            longest_s = max(longest_s, request.prompt_tokens * receiver.token_s)
+            out_s += request.prompt_tokens * links.token_s[server.kind]
+            longest_s = max(longest_s, request.prompt_tokens * links.token_s[receiver.kind])
             lag_s = max(lag_s, links.lag_s[server.kind, receiver.kind])
     longest_s = max(longest_s, out_s)
     free_s = state.free_s[server.port, OUT]
@@ -57,14 +57,14 @@ def send_during(policy, links, state, m):
     for place in range(server.prompts):
         request = state.requests[state.slots[PREFILL, m, place]]
         if _moves(request):
-            request.sent_s = server.start_s + _busy_s(policy, state, request, server.start_s)
+            request.sent_s = server.start_s + _busy_s(policy, links, state, request, server.start_s)
 
 
 @kernel
 def transfer(policy, links, state, request, now_s):
     """Visible delay of a request whose prompt has ended [s]."""
     if request.sent_s == np.inf:
-        left_s = _busy_s(policy, state, request, now_s)
+        left_s = _busy_s(policy, links, state, request, now_s)
         request.sent_s = now_s + left_s
         return left_s
     kinds = state.servers[request.prompt_server].kind, state.servers[request.token_server].kind
@@ -77,11 +77,11 @@ def _moves(request):
 
 
 @kernel
-def _busy_s(policy, state, request, now_s):
+def _busy_s(policy, links, state, request, now_s):
     """Put a KV cache on both links: how long until they are done with it [s]."""
     sender, receiver = state.servers[request.prompt_server], state.servers[request.token_server]
-    out_s = request.prompt_tokens * sender.token_s
-    in_s = request.prompt_tokens * receiver.token_s
+    out_s = request.prompt_tokens * links.token_s[sender.kind]
+    in_s = request.prompt_tokens * links.token_s[receiver.kind]
     if not policy.shares_links:
         return max(out_s, in_s)
     begun_s = max(now_s, state.free_s[sender.port, OUT])
