@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
-from splitmodel.cluster.prompt_service import packing
+from splitmodel.cluster.prompt_service import one_and_two, packing
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.shortest_queue import lengths, shortest_queue
@@ -29,7 +29,7 @@ def continuous_flow(case: Case) -> Flow:
     mixes = case.cluster.batching == float(BATCHINGS.index("mixed"))
     prompts = interruptions(case, instance, most, mixes)
     packed = packing(case)
-    (full_s,) = case.times_s(instance, packed.iteration)
+    full_s, few_s = case.times_s(instance, packed.iteration, one_and_two(case))
     discount = packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / prompts.lone.mean_s
 
     def stay_s(batch: Scalar, met: Scalar) -> Scalar:
@@ -75,15 +75,16 @@ def continuous_flow(case: Case) -> Flow:
     # Prompts avoid a machine from when one comes there.
     occupied = rate_rps * (0.5 * rest_s + prefill_s)
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
-    queue = shortest_queue(own, occupied, 1.0 - slack, slack, count)
+    queue = shortest_queue(
+        own, occupied, 1.0 - slack, slack, count, packed.sharing(few_s)
+    )
     queue_s, queue_second_s2 = queue.moments
     used = 1.0 - (1.0 - busy) * jnp.exp(-batch)
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=queue_s,
-        wait_variance_s2=queue_second_s2 - queue_s**2,
-        wait_by_prompt=jnp.ones_like(load.prompt_tokens),
+        wait_mean_s=queue_s * jnp.ones_like(load.prompt_tokens),
+        wait_variance_s2=(queue_second_s2 - queue_s**2) * jnp.ones_like(load.prompt_tokens),
         rest_s=rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),

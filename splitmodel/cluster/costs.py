@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.prompt_service import (
     PromptService,
+    one_and_two,
     packing,
     prompt_iterations,
     prompt_service,
 )
 from splitmodel.iteration.instance import Instance
+from splitmodel.queueing.shortest_queue import Sharing
 from splitmodel.units import Scalar
 
 
@@ -22,6 +24,8 @@ class Costs(eqx.Module):
     service: PromptService
     packed_s: Scalar
     """Server time per prompt out of a backlog, packed into full batches [s]."""
+    sharing: Sharing
+    """What prompts save in batches."""
     most: Scalar
     """Requests that fit one decode batch."""
     decode_s: Scalar
@@ -32,13 +36,18 @@ def costs(case: Case, instance: Instance) -> Costs:
     """Costs of a case's requests on an instance."""
     most = case.batch_limit(instance)
     packed = packing(case)
-    prompts_s, full_s, step_s = case.times_s(
-        instance, prompt_iterations(case), packed.iteration, case.decoding(most)
+    prompts_s, full_s, few_s, step_s = case.times_s(
+        instance,
+        prompt_iterations(case),
+        packed.iteration,
+        one_and_two(case),
+        case.decoding(most),
     )
     service = prompt_service(case, prompts_s)
     return Costs(
         service=service,
         packed_s=packed.per_prompt_s(service, full_s, case.sizes.prompt_weight),
+        sharing=packed.sharing(few_s),
         most=most,
         decode_s=jnp.maximum(case.sizes.mean_steps * step_s / most, 1e-9),
     )

@@ -20,10 +20,9 @@ class Flow(eqx.Module):
     saturation_rps: Scalar
     """Rate that the cluster can just sustain [requests/s]."""
     wait_mean_s: Scalar
-    """Wait for prefill behind other prompts, mean over requests [s]."""
+    """Wait for prefill behind other prompts, mean over requests of each prompt cell [s], [cells]."""
     wait_variance_s2: Scalar
-    wait_by_prompt: Scalar
-    """Wait of each prompt cell over that mean, [cells]."""
+    """Its variance over them [s²], [cells]."""
     rest_s: Scalar
     """Prefill begins when a decode iteration ends: the wait for that is even from 0 to this [s]."""
     prefill_edges_s: Scalar

@@ -23,7 +23,7 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
-from splitmodel.queueing.delay import Delay, delay_from_moments
+from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2
 from splitmodel.queueing.percentile import Requests, percentiles
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
@@ -224,9 +224,9 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
-    share = flow.wait_by_prompt
-    wait = delay_from_moments(flow.wait_mean_s * share, flow.wait_variance_s2 * share**2)
-    ttft = _widened(_between(flow.prefill_edges_s), flow.rest_s)
+    even_s2 = even_variance_s2(flow.wait_mean_s, flow.wait_variance_s2)
+    wait = delay_from_moments(flow.wait_mean_s, flow.wait_variance_s2 - even_s2)
+    ttft = _widened(_between(flow.prefill_edges_s), flow.rest_s, even_s2)
     weight = case.sizes.prompt_weight
     ttft_slowdown = _requests(ttft, _between(reference_s[0]), wait, weight)
     tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
@@ -317,7 +317,11 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     mean_s = sizes.mean(begun) + 0.5 * even_s + sizes.steps * flow.step_s
     variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
     own_s2 = (flow.rest_s**2 + flow.join_s**2) / 12.0
-    own_s2 = own_s2 + _deviation_s(case, flow, sizes) ** 2
+    wait_s = _over_prompts(flow.wait_mean_s, sizes.shares)
+    wait_second_s2 = _over_prompts(flow.wait_variance_s2 + flow.wait_mean_s**2, sizes.shares)
+    wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
+    even_s2 = even_variance_s2(wait_s, wait_variance_s2)
+    own_s2 = own_s2 + _deviation_s(case, flow, sizes) ** 2 + even_s2
     shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.
@@ -341,17 +345,18 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     alone = _around(middle, jnp.clip(reference_half, -most, most))
 
     stall_s, stall_variance_s2 = _stall(flow, sizes)
-    delay = delay_from_moments(
-        flow.wait_mean_s + stall_s, flow.wait_variance_s2 + stall_variance_s2
-    )
+    delay = delay_from_moments(wait_s + stall_s, wait_variance_s2 - even_s2 + stall_variance_s2)
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
 
 
-def _widened(span: _Span, even_s: Scalar) -> _Span:
-    """Sum of a value that runs evenly over each cell and a time that is even from 0 to `even_s`."""
+def _widened(span: _Span, even_s: Scalar, variance_s2: Scalar) -> _Span:
+    """Sum of a value that runs evenly over each cell, a time that is even from 0 to `even_s`, and
+    one around zero with this variance, even too.
+    """
     half = 0.5 * (span.high - span.low)
     return _around(
-        0.5 * (span.low + span.high + even_s), jnp.sqrt(half**2 + 0.25 * even_s**2 + 1e-20)
+        0.5 * (span.low + span.high + even_s),
+        jnp.sqrt(half**2 + 0.25 * even_s**2 + 3.0 * variance_s2 + 1e-20),
     )
 
 
@@ -369,7 +374,7 @@ def _requests(fixed: _Span, reference: _Span | None, delay: Delay, weight: Scala
         fixed.high * ones,
         reference.low * ones,
         reference.high * ones,
-        delay,
+        jax.tree.map(lambda leaf: leaf * ones, delay),
         weight,
     )
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.sizes import cell_moments
-from splitmodel.queueing.shortest_queue import Lengths, lengths
+from splitmodel.queueing.shortest_queue import Lengths, Sharing, lengths
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
 from splitmodel.units import Scalar
 
@@ -18,7 +18,7 @@ class PromptService(eqx.Module):
     edges_s: Scalar
     """Iteration time at the prompt cells' edges [s], [cells+1]."""
     cells_s: Scalar
-    """Iteration time at the cells' means [s], [cells]."""
+    """Mean iteration time over each cell [s], [cells]."""
     mean_s: Scalar
     second_s2: Scalar
 
@@ -40,8 +40,14 @@ def prompt_iterations(case: Case, alongside: Scalar = 0.0) -> Batch:
 
 def prompt_service(case: Case, times_s: Scalar) -> PromptService:
     """Moments of the times that the `prompt_iterations` take [s]."""
-    edges = case.load.prompt_edges_tokens.shape[0]
-    edges_s, cells_s = times_s[:edges], times_s[edges:]
+    edges_tokens = case.load.prompt_edges_tokens
+    edges_s, means_s = jnp.split(times_s, [edges_tokens.shape[0]])
+    # Over a cell in which prompts are even and the time bends: Simpson's rule. A chord is straight
+    # where the time is.
+    widths_tokens = jnp.maximum(jnp.diff(edges_tokens), 1e-6)
+    place = (case.load.prompt_tokens - edges_tokens[:-1]) / widths_tokens
+    chord_s = edges_s[:-1] + jnp.clip(place, 0.0, 1.0) * jnp.diff(edges_s)
+    cells_s = means_s + (chord_s - means_s) / 3.0
     mean_s, second_s2 = cell_moments(edges_s, cells_s, case.sizes.prompt_weight)
     return PromptService(edges_s, cells_s, mean_s, second_s2)
 
@@ -54,11 +60,21 @@ class Packing(eqx.Module):
     """Probability of each prompt cell whose prompts share a batch, [cells]; longer ones run
     alone."""
 
+    def sharing(self, times_s: Scalar) -> Sharing:
+        """What prompts save in batches, if `one_and_two` take these times [s], [2]."""
+        pair = jnp.minimum(0.5 * times_s[1] / times_s[0], 1.0)
+        return Sharing(pair, self.iteration.prompts)
+
     def per_prompt_s(self, service: PromptService, full_s: Scalar, weight: Scalar) -> Scalar:
         """Server time per prompt [s], if a full batch takes `full_s`."""
         alone_s = jnp.sum((weight - self.short) * service.cells_s)
         together_s = jnp.sum(self.short) * full_s / self.iteration.prompts
         return jnp.minimum(together_s + alone_s, service.mean_s)
+
+
+def one_and_two(case: Case) -> Batch:
+    """Iterations of one and of two prompts of mean size, [2]."""
+    return prefill_batch(case.sizes.mean_prompt_tokens, jnp.asarray([1.0, 2.0], dtype=float))
 
 
 def packing(case: Case) -> Packing:

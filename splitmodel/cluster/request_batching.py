@@ -62,9 +62,8 @@ def request_flow(case: Case) -> Flow:
     zero = jnp.zeros_like(saturation_rps)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=wait_s,
-        wait_variance_s2=chance * whole_s**2 / 3.0 - wait_s**2,
-        wait_by_prompt=jnp.ones_like(load.prompt_tokens),
+        wait_mean_s=wait_s * jnp.ones_like(load.prompt_tokens),
+        wait_variance_s2=(chance * whole_s**2 / 3.0 - wait_s**2) * jnp.ones_like(load.prompt_tokens),
         rest_s=zero,
         prefill_edges_s=edges_s,
         transfer_edges_s=jnp.zeros_like(edges),

@@ -23,11 +23,11 @@ from splitmodel.cluster.sizes import cell_moments
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import spread, tabulated_level
-from splitmodel.queueing.bounded_wait import bounded_wait
+from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
-from splitmodel.queueing.shortest_queue import Delays, Lengths, shortest_queue
+from splitmodel.queueing.shortest_queue import Delays, shortest_queue
 from splitmodel.units import Scalar
 
 _TABULATED = np.linspace(0.0, 1.0, 65)
@@ -40,6 +40,9 @@ _COMPANY = 0.35
 """Prompts that fill the room in a batch for every one that would fit behind another."""
 _LEAST_OWN = 0.1
 """Share of the prompt machines that is never lent: prompts can always go to token machines, too."""
+_ALONE, _CROWDED = 0.12, 0.35
+"""Backlog that a prompt meets on token machines, as a share of the limit: where few prompts go
+there, and what is added where many do."""
 _FAR_AWAY = 1e6
 """Backlog limit of a prompt pool without a mixed pool, as a multiple of the usual one."""
 
@@ -98,28 +101,30 @@ def splitwise_flow(case: Case) -> Flow:
     own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
     packed = rate_rps * on_prompt.packed_s / own_servers
     alone = rate_rps * service.mean_s / own_servers
-
-    def open_queue(elsewhere: Scalar, lengths: Lengths) -> Delays:
-        kept = 1.0 - elsewhere
-        slack = jnp.maximum(1.0 - packed * kept, 1.0 - FULLEST)
-        return shortest_queue(lengths, alone * kept, 1.0 - slack, slack, own_servers)
-
-    def staying(elsewhere: Scalar) -> Lengths:
-        return service.lengths(sizes.prompt_weight * (1.0 - elsewhere))
-
+    lengths = service.lengths(sizes.prompt_weight)
+    # A pool that sends prompts elsewhere may be offered more than it can do.
+    reference = jnp.minimum(packed, jnp.where(mixes, REFERENCE_LOAD, FULLEST))
+    delays = shortest_queue(
+        lengths,
+        alone * reference / jnp.maximum(packed, 1e-9),
+        reference,
+        1.0 - reference,
+        own_servers,
+        on_prompt.sharing,
+    )
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
     work = sizes.prompt_weight * service.cells_s
-    work = work / jnp.sum(work)
-    elsewhere, delays, (wait_s, wait_second_s2) = bounded_wait(
-        open_queue,
-        staying,
-        1.0 - FULLEST / jnp.maximum(packed, FULLEST),
+    stay = bounded_wait(
+        delays,
+        lengths,
+        reference,
+        packed,
         jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * on_prompt.packed_s),
         own_servers,
-        sizes.prompt_weight,
-        work,
+        work / jnp.sum(work),
     )
+    elsewhere = jnp.where(mixes, stay.elsewhere, 0.0)
 
     # Decodes on token machines meet the prompts that went there, to the machine with the fewest.
     met = met_share(batch, batch, token_servers)
@@ -127,20 +132,35 @@ def splitwise_flow(case: Case) -> Flow:
     _, visit_second_s2 = cell_moments(on_token.service.edges_s, on_token.service.cells_s, visit_rps)
     stall_s = _stall_s(iteration_s, visit_rps, on_token.service.cells_s)
 
-    kept = jnp.sum(sizes.prompt_weight * (1.0 - elsewhere))
+    staying = sizes.prompt_weight * (1.0 - elsewhere)
+    kept = jnp.maximum(jnp.sum(staying), 1e-6)
     link = transfers.wait(
         rate_rps * kept,
         rate_rps * (1.0 - moved),
-        Wait(wait_s, wait_second_s2),
+        Wait(jnp.sum(staying * stay.mean_s) / kept, jnp.sum(staying * stay.second_s2) / kept),
         batch * token.pipeline_parallel,
     ).of(kept)
+    # Prompts on token machines wait for these, and for each other; a prompt beyond the token limit
+    # even until some decode ends.
+    visited = jnp.sum(visit_rps * on_token.service.cells_s) * token_servers
+    crowd_s = _CROWDED * visited / (1.0 + visited) + _ALONE
+    crowd_s = crowd_s * cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
+    run_s = sizes.residual_steps * iteration_s / jnp.maximum(batch, 1.0)
+    fits = load.prompt_tokens <= cluster.max_batch_tokens
+    rest_s = decoding * jnp.where(fits, 0.5 * iteration_s, jnp.maximum(run_s, 0.5 * iteration_s))
+    away_s = crowd_s + rest_s + on_token.service.cells_s - service.cells_s
+    away_s = jnp.maximum(away_s, 0.0)
+    by_prompt = _wait_by_prompt(case, delays, service)
+    wait_s = (1.0 - elsewhere) * stay.mean_s * by_prompt + elsewhere * away_s
+    second_s2 = (1.0 - elsewhere) * stay.second_s2 * by_prompt**2
+    second_s2 = second_s2 + elsewhere * (away_s**2 + crowd_s**2)
+
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
         wait_mean_s=wait_s,
-        wait_variance_s2=wait_second_s2 - wait_s**2,
-        wait_by_prompt=_wait_by_prompt(case, delays, service),
+        wait_variance_s2=second_s2 - wait_s**2,
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfers.edges_s,

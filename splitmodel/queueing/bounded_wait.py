@@ -1,94 +1,158 @@
-"""Wait of a queue that sends customers elsewhere once its backlog passes a limit.
+"""Wait of a queue that turns customers away when its backlog is too long for them.
 
-The wait of those who stay is that of the open queue at the load that stays, cut off at the limit;
-the share that goes elsewhere makes both sides agree.
+A customer of some size accepts a backlog up to a limit, the less the larger the customer. What
+arrives therefore depends on the backlog: of a long one, only small customers become part. Between
+two limits the load that is accepted is constant, and the backlog drifts by 1 − load; its density
+falls, or grows where the load is beyond what the servers can do, at the rate of that drift over the
+mean residual life and n servers. In front of limits that nobody reaches, it is the density of the
+open queue, so that only differences from there count.
 
 References:
-    The cut-off is that of an M/M/1 queue with finite room (Kleinrock, Queueing Systems I, 1975,
-    section 3.6), taken in time instead of customers.
+    Bekker, Borst, Boxma and Kella, Queueing Systems 46, 537–556 (2004), for queues with arrival
+    rates that depend on the workload: their density is that of an M/G/1 queue with another load in
+    each place. Exact where service is exponential, as is M/M/1 with finite room (Kleinrock,
+    Queueing Systems I, 1975, section 3.6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from splitmodel.queueing.delay import delay_from_moments
 from splitmodel.queueing.shortest_queue import Delays, Lengths
-from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
 
-_ITERATIONS = 8
-_MOST_GONE = 0.99
-"""Of the longest customers; some must be left to have lengths of service."""
-_CUT = 0.25
-"""A backlog that is cut at the limit is less often beyond it than one that is not, the less the
-more even it is over n servers: by a factor of n^−this, fitted to simulations of clusters."""
+REFERENCE_LOAD = 0.9
+"""Most that the open queue is loaded with from which differences count."""
+
+
+class BoundedFit(NamedTuple):
+    """Constants fitted to simulations of prompt pools that send prompts elsewhere.
+
+    `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
+    """
+
+    pooled: float | Scalar = 0.797
+    """n servers drain a backlog that they share like n^this."""
+    spread: float | Scalar = 0.922
+    """Residual life by which a backlog spreads, over that of the services."""
+    begun: float | Scalar = 1.36
+    """A limit counts services in progress whole: it is nearer by this many rests of one."""
+    least: float | Scalar = 1.14
+    least_many: float | Scalar = 0.057
+    """Nobody is turned away where nobody waits: no limit is nearer than `least` · n^−this
+    services."""
+    refused: float | Scalar = 0.062
+    """Of those beyond their limit, the share n^−this leaves; the backlogs of n servers differ."""
+    company: float | Scalar = 0.234
+    """Variance by whom a customer is served with, in squares of a service."""
+
+
+FITTED = BoundedFit()
+
+_SOFT = 0.2
+"""How gradually the least limit takes over, as a share of it."""
+_FAR = 8.0
+"""Mean excesses over the last limit that count as endless."""
+_FLAT = 0.3
+"""Below this change of a logarithm, Simpson's rule has more digits than the exact integral."""
+
+
+class Stay(NamedTuple):
+    """What becomes of customers of each size; leaves have the shape [sizes]."""
+
+    elsewhere: Scalar
+    """Share that goes elsewhere."""
+    mean_s: Scalar
+    """Mean delay of the others, those without one included [s]."""
+    second_s2: Scalar
+    """Second moment of that [s²]."""
 
 
 def bounded_wait(
-    open_queue: Callable[[jax.Array, Lengths], Delays],
-    service: Callable[[jax.Array], Lengths],
-    least: Scalar,
+    delays: Delays,
+    service: Lengths,
+    reference: Scalar,
+    offered: Scalar,
     limit_s: Scalar,
     servers: Scalar,
-    weight: Scalar,
-    load: Scalar,
-) -> tuple[Scalar, Delays, tuple[Scalar, Scalar]]:
+    work: Scalar,
+    fit: BoundedFit = FITTED,
+) -> Stay:
     """Share of each size that goes elsewhere, and the delays of the others.
 
-    Those are given as they are without the limit at the load that stays, and by the mean [s] and
-    second moment [s²] of their wait cut off at the limit.
+    Args:
+        delays: of the open queue at the load `reference`.
+        service: lengths of service.
+        reference: load per server of the open queue, below 1.
+        offered: load per server if nobody went elsewhere; may exceed 1.
+        limit_s: backlog at the shortest queue, services in progress counted whole, beyond which a
+            customer goes elsewhere, by size and falling with it [s], [sizes].
+        servers: n, a real number; below one it counts as one.
+        work: share of each size in the load, [sizes].
+        fit: its constants.
+    """
+    servers = jnp.maximum(servers, 1.0)
+    least_s = fit.least * service.mean_s * servers**-fit.least_many
+    beyond_least = (limit_s - fit.begun * delays.residual_s - least_s) / (_SOFT * least_s)
+    limit_s = least_s * (1.0 + _SOFT * jax.nn.softplus(beyond_least))
+    variance_s2 = jnp.clip(delays.variation, 0.05, 1.0) * delays.mean_s**2
+    free = delay_from_moments(delays.mean_s, variance_s2)
+
+    # Places between limits, ascending: the limits of the largest customers come first.
+    starts_s = jnp.maximum(limit_s[::-1] - free.shift_s, 0.0)
+    starts_s = jnp.concatenate([jnp.zeros_like(starts_s[:1]), starts_s])
+    gone = jnp.concatenate([jnp.zeros_like(work[:1]), jnp.cumsum(work[::-1])])
+    residual_s = fit.spread * 0.5 * service.second_s2 / service.mean_s
+    drift = reference - offered * (1.0 - gone)
+    fall = 1.0 / free.scale_s + servers**fit.pooled * drift / residual_s
+    end_s = starts_s[-1:] + _FAR / jnp.maximum(fall[-1:], 1e-6)
+    widths_s = jnp.diff(jnp.concatenate([starts_s, end_s]))
+    logs = -jnp.concatenate([jnp.zeros_like(fall[:1]), jnp.cumsum(fall * widths_s)])
+    highest = jax.lax.stop_gradient(jnp.max(logs))
+    parts = _exponential(logs - highest, starts_s + free.shift_s, widths_s)
+    parts = tuple(free.chance / free.scale_s * part for part in parts)
+    at_start = (1.0 - free.chance) * jnp.exp(-highest)
+    whole = at_start + jnp.sum(parts[0])
+
+    # More or fewer states in which all servers are busy change the odds of that.
+    odds = jnp.log(delays.chance) - jnp.log1p(-jnp.minimum(delays.chance, 1.0 - 1e-6))
+    busy = jax.nn.sigmoid(odds + jnp.log(whole) + highest) / whole
+    beyond = jnp.cumsum(parts[0][::-1])[::-1][1:]
+    stays, first, second = (busy * jnp.cumsum(part)[:-1][::-1] for part in parts)
+    # A delay without a density is one of no time, too.
+    elsewhere = (busy * beyond)[::-1] * servers**-fit.refused
+    kept = jnp.maximum(1.0 - elsewhere, 1e-3)
+    delayed = stays + busy * at_start
+    mean_s = first / kept
+    second_s2 = second / kept + fit.company * service.mean_s**2 * delayed / kept
+    return Stay(elsewhere, mean_s, second_s2)
+
+
+def _exponential(
+    logs: jax.Array, starts_s: jax.Array, widths_s: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Integrals of a density, and of it times t and t², over places in which it is exponential.
 
     Args:
-        open_queue: delays of the queue without a limit if a given share of the load stays away,
-            for the lengths of service of those who stay.
-        service: these lengths, if given shares of each size stay away, [cells].
-        least: share of the load that the servers cannot serve at all, in [0, 1).
-        limit_s: backlog at the shortest queue, if there is one, beyond which a customer goes
-            elsewhere, by size [s], [cells].
-        servers: n, a real number; below one it counts as one.
-        weight: probability of each size, [cells].
-        load: share of each size in the load, [cells].
+        logs: of the density at the ends of the places, [places+1].
+        starts_s: where the places begin [s], [places].
+        widths_s: how wide they are [s], [places].
     """
-    cut = jnp.maximum(servers, 1.0) ** -_CUT
-
-    def refused(delays: Delays) -> Scalar:
-        """Share of each size among those that find others waiting."""
-        # The limit counts the service in progress from its start.
-        return delays.beyond(limit_s - delays.residual_s)
-
-    everybody = service(jnp.zeros_like(weight))
-
-    def excess(elsewhere: jax.Array) -> jax.Array:
-        delays = open_queue(elsewhere, everybody)
-        return cut * delays.queued * jnp.sum(load * refused(delays)) - elsewhere
-
-    # At least what the servers cannot do goes elsewhere, converged or not.
-    elsewhere = bracketed_root(excess, least, jnp.ones_like(least), _ITERATIONS)
-
-    delays = open_queue(elsewhere, everybody)
-    gone = refused(delays)
-    shares = cut * delays.queued * gone
-    # The same for all sizes, if that is what converging lacks.
-    shares = shares + jnp.maximum(elsewhere - jnp.sum(load * shares), 0.0)
-    # As long as others wait, the long ones stay away and service is quicker.
-    delays = open_queue(elsewhere, service(_MOST_GONE * gone))
-    typical_s = jnp.sum(weight * limit_s)
-    reach = typical_s / delays.mean_s
-    mean_s, second_s2 = delays.moments
-    cut_s = mean_s * _below(reach, 1)
-    cut_second_s2 = jnp.clip(second_s2 * _below(reach, 2), cut_s**2, typical_s * cut_s)
-    return shares, delays, (cut_s, cut_second_s2)
-
-
-def _below(reach: Scalar, order: int) -> Scalar:
-    """Share of an exponential's first or second moment from values below `reach` means."""
-    beyond = jnp.exp(-reach)
-    if order == 1:
-        series, whole = reach**2 / 2.0, 1.0 - beyond * (1.0 + reach)
-    else:
-        series, whole = reach**3 / 6.0, 1.0 - beyond * (1.0 + reach + 0.5 * reach**2)
-    # Digits cancel where the reach is short.
-    return jnp.where(reach < 0.05, series * beyond, whole)
+    at_start, at_end = jnp.exp(logs[:-1]), jnp.exp(logs[1:])
+    middle = jnp.exp(0.5 * (logs[:-1] + logs[1:]))
+    fall = logs[:-1] - logs[1:]
+    flat = jnp.abs(fall) < _FLAT
+    steep = jnp.where(flat, 1.0, fall)
+    zeroth = jnp.where(flat, (at_start + 4.0 * middle + at_end) / 6.0, (at_start - at_end) / steep)
+    first = jnp.where(flat, (2.0 * middle + at_end) / 6.0, (zeroth - at_end) / steep)
+    second = jnp.where(flat, (middle + at_end) / 6.0, (2.0 * first - at_end) / steep)
+    zeroth, first, second = widths_s * zeroth, widths_s**2 * first, widths_s**3 * second
+    return (
+        zeroth,
+        first + starts_s * zeroth,
+        second + 2.0 * starts_s * first + starts_s**2 * zeroth,
+    )

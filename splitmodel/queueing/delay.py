@@ -61,6 +61,17 @@ def mean_tail(middle: Scalar, half: Scalar, chance: Scalar) -> Scalar:
     return (before + chance * area) / (2.0 * half)
 
 
+def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
+    """Part of a delay's variance that is even, not exponential [s²]; shapes broadcast.
+
+    Queues of many servers that are always busy have delays around a mean, with short tails on both
+    sides: the tail of a gamma distribution of this mean and variance, nearly. None where a delay
+    varies as an exponential does.
+    """
+    variation = jnp.sqrt(variance_s2 + 1e-20) / jnp.maximum(mean_s, _TINY_S)
+    return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
+
+
 def delay_from_moments(mean_s: Scalar, variance_s2: Scalar) -> Delay:
     """Delay with this mean [s] and variance [s²]; shapes broadcast.
 

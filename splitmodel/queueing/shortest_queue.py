@@ -37,33 +37,50 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.194
+    unshared: float | Scalar = 0.162
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    filled: float | Scalar = 1.20
+    filled: float | Scalar = 1.14
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_least: float | Scalar = 0.33
-    filled_delay: float | Scalar = 1.26
+    filled_equal: float | Scalar = 0.112
+    """That exponent is multiplied by the squared variation of services to −this."""
+    filled_least: float | Scalar = 0.314
+    filled_delay: float | Scalar = 1.209
     """The same for the delay, and the share that it cannot fall below."""
-    pooled: float | Scalar = 0.88
+    pooled: float | Scalar = 0.954
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.05
+    queued: float | Scalar = 0.079
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    even: float | Scalar = 0.09
-    even_batches: float | Scalar = 0.70
-    """Shorter queues are longer everywhere together: the more servers, and the more batches take
-    away, the less delays vary."""
+    cycling: float | Scalar = 6.44
+    cycling_many: float | Scalar = 2.87
+    """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
+    refilled: float | Scalar = 0.79
+    """Of what a larger batch adds to a cycle, the part that a customer waits for."""
+    even: float | Scalar = 0.06
+    even_batches: float | Scalar = 0.48
+    even_cycles: float | Scalar = 1.67
+    """Shorter queues are longer everywhere together: the more servers, the more batches take away,
+    and the more common cycles are, the less delays vary."""
 
 
 FITTED = QueueFit()
 
 _MANY = 60.0
 """Most servers that the constants were fitted to; delays of more of them are as even."""
-_EVENEST = 2.2
+_EVENEST = 3.5
 """Most of what that can take off: with more, the longest delays would shrink as the load grows."""
 _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
 _LEAST = 1e-9
 """Loads below this are none; keeps logarithms finite."""
+
+
+class Sharing(NamedTuple):
+    """How much customers save that are served together."""
+
+    pair: Scalar
+    """Server time per customer of a batch of two, over that of one alone."""
+    most: Scalar
+    """Customers in a full batch."""
 
 
 class Lengths(eqx.Module):
@@ -146,12 +163,36 @@ def shortest_residual(service: Lengths, servers: Scalar) -> tuple[Scalar, Scalar
     return 0.5 * least_s, 4.0 / 3.0 * least_second_s2 / least_s**2 - 1.0
 
 
+def cycle_batch(alone: Scalar, packed: Scalar, sharing: Sharing) -> Scalar:
+    """Customers in a batch of servers that are always busy, at least one.
+
+    As many as come while one is served: k where server time per customer has fallen to 1/alone of
+    that alone. Between one customer, two and a full batch, the time of a batch is taken as linear.
+
+    Args:
+        alone: load per server if every customer were served alone.
+        packed: load per server if all batches were full.
+        sharing: what batches save.
+    """
+    alone = jnp.maximum(alone, 1.0)
+    most = jnp.maximum(sharing.most, 1.0 + 1e-3)
+    whole = jnp.minimum(most * packed / alone, most)
+    second = jnp.minimum(most, 2.0)
+    pair = jnp.where(most > 2.0, jnp.clip(2.0 * sharing.pair, 1.0, 2.0), whole)
+    slope = jnp.clip((pair - 1.0) / (second - 1.0), 0.0, 1.0)
+    few = alone * (1.0 - slope) / jnp.maximum(1.0 - alone * slope, 1e-3)
+    slope = jnp.clip((whole - pair) / jnp.maximum(most - 2.0, 1e-3), 0.0, 1.0)
+    many = alone * (pair - 2.0 * slope) / jnp.maximum(1.0 - alone * slope, 1e-3)
+    return jnp.clip(jnp.where(few < second, few, many), 1.0, most)
+
+
 def shortest_queue(
     service: Lengths,
     alone: Scalar,
     packed: Scalar,
     slack: Scalar,
     servers: Scalar,
+    sharing: Sharing,
     fit: QueueFit = FITTED,
 ) -> Delays:
     """Delays of customers that join the shortest of n queues with service in batches.
@@ -162,6 +203,7 @@ def shortest_queue(
         packed: load per server if all batches were full, at most `alone` and below 1.
         slack: 1 − packed, carried separately because it loses its digits near saturation.
         servers: n, a real number; below one it counts as one.
+        sharing: what batches save.
         fit: its constants.
     """
     servers = jnp.maximum(servers, 1.0)
@@ -174,16 +216,24 @@ def shortest_queue(
     def load(filled: Scalar) -> Scalar:
         return (1.0 - filled) * log_alone + filled * log_packed
 
-    decay = servers**fit.unshared * load(waits**fit.filled)
+    unequal = jnp.clip(service.second_s2 / service.mean_s**2 - 1.0, 0.02, 3.0)
+    decay = servers**fit.unshared * load(waits ** (fit.filled * unequal**-fit.filled_equal))
     chance = odds / (odds + _rest(decay))
     at_best_s, at_best_variation = shortest_residual(service, servers)
     busy = load(fit.filled_least + (1.0 - fit.filled_least) * waits**fit.filled_delay)
     backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
-    mean_s = at_best_s + 0.5 * service.second_s2 / service.mean_s * backlog
-    first = at_best_s / mean_s
-    even = fit.even + fit.even_batches * (1.0 - packed / alone)
-    even = jnp.minimum(even * jnp.log(jnp.minimum(servers, _MANY)), _EVENEST)
+    # Of many servers that are always busy, one that begins a batch gets at once all who will be in
+    # its next one.
+    cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
+    longer = cycle_batch(alone, packed, sharing) / jnp.maximum(alone, 1.0) - 1.0
+    cycle_s = service.mean_s * (1.0 + 2.0 * fit.refilled * longer)
+    rest_s = (1.0 - cycling) * at_best_s
+    mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog
+    first = rest_s / mean_s
+    even = fit.even + fit.even_batches * (1.0 - packed / alone) + fit.even_cycles * cycling
+    even = even * jnp.log(jnp.minimum(servers, _MANY))
+    even = -_EVENEST * jnp.expm1(-even / _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)
     return Delays(chance, mean_s, variation, at_best_s)
 
