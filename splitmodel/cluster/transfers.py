@@ -52,6 +52,9 @@ class Transfers(eqx.Module):
     hidden_s: Scalar
     """Mean time by which prefill outlasts a transfer that overlaps with it [s]."""
     serialized: Scalar
+    """Share of the prompts whose transfer begins when prefill has ended, if each comes alone."""
+    forced: Scalar
+    """1 where that is so whatever comes together, else 0."""
     full: Scalar
     """Prompts in a full batch."""
 
@@ -66,11 +69,11 @@ class Transfers(eqx.Module):
         """
         out = free_link(*self.out.at(sent_rps)).within(self.out.room_s)
         into = even_link(*self.into.at(placed_rps), batch).within(self.into.room_s)
-        wait = link_wait(served, out, into, self.out.count, self.hidden_s)
-        # Of a batch, prompts go one after the other: as many come after a prompt as before it, and
-        # these are those that waited when it came.
+        wait = link_wait(served, out, into, self.out.count, self.hidden_s, self.serialized)
+        # Where it is forced, prompts of a batch show one after the other: as many come after a
+        # prompt as before it, and these are those that waited when it came.
         before = jnp.minimum(sent_rps / self.out.count * served.mean_s, 0.5 * (self.full - 1.0))
-        batch_s = self.serialized * before * self.out.mean_s
+        batch_s = self.forced * before * self.out.mean_s
         return wait.or_longer(Wait(batch_s, 2.0 * batch_s**2))
 
 
@@ -78,15 +81,18 @@ def transfers_of(
     case: Case, prompt: Instance, token: Instance, service: PromptService
 ) -> Transfers:
     """Transfers of a case's requests, whose prefill is `service`."""
-    cluster, load = case.cluster, case.load
-    edges_s = visible_transfer_s(
-        load.prompt_edges_tokens,
-        service.edges_s,
-        case.model,
-        (prompt, token),
-        case.semantics,
-        cluster.kv_transfer,
-    )
+    cluster, load, how = case.cluster, case.load, case.cluster.kv_transfer
+
+    def alone_s(how: Scalar | float) -> Scalar:
+        return visible_transfer_s(
+            load.prompt_edges_tokens,
+            service.edges_s,
+            case.model,
+            (prompt, token),
+            case.semantics,
+            jnp.asarray(how),
+        )
+
     # A request of one token does not move.
     moving = jnp.sum(jnp.where(load.output_tokens > 1.0, load.weight, 0.0), axis=1)
     if case.semantics.transfer_bytes_per_s is not None:
@@ -96,16 +102,30 @@ def transfers_of(
         _links(case, cluster.prompt, prompt, tokens),
         _links(case, cluster.token, token, tokens),
     )
-    serialized = cluster.kv_transfer == float(KV_TRANSFERS.index("serialized"))
-    spare_s = jnp.maximum(service.mean_s - jnp.maximum(out.mean_s, into.mean_s), 0.0)
+    serialized, layerwise = map(_code, ("serialized", "layerwise"))
+    faster = _positive(alone_s(layerwise) - alone_s(serialized))
+    forced = jnp.where(how == serialized, 1.0, 0.0)
+    share = jnp.where(how == layerwise, 0.0, jnp.sum(case.sizes.prompt_weight * faster))
+    spare_s = service.mean_s - jnp.maximum(out.mean_s, into.mean_s)
     return Transfers(
-        edges_s=edges_s,
+        edges_s=alone_s(how),
         out=out,
         into=into,
-        hidden_s=jnp.where(serialized, 0.0, spare_s),
-        serialized=jnp.where(serialized, 1.0, 0.0),
+        hidden_s=jnp.maximum(spare_s, 0.0),
+        serialized=jnp.maximum(forced, share),
+        forced=forced,
         full=packing(case).iteration.prompts,
     )
+
+
+def _code(kv_transfer: str) -> float:
+    return float(KV_TRANSFERS.index(kv_transfer))
+
+
+def _positive(edges: Scalar) -> Scalar:
+    """Share of each cell in which a value is positive, if it is linear between edges, [cells]."""
+    positive, size = jnp.maximum(edges, 0.0), jnp.abs(edges)
+    return (positive[1:] + positive[:-1]) / jnp.maximum(size[1:] + size[:-1], _LEAST_S)
 
 
 def _links(case: Case, pool: Pool, instance: Instance, tokens: tuple[Scalar, Scalar]) -> Links:

@@ -43,10 +43,13 @@ class Wait(eqx.Module):
         """Variance [s²]."""
         return self.second_s2 - self.mean_s**2
 
-    def outlasting(self, hidden_s: Scalar) -> Wait:
-        """What is left after a time that hides it, if who waits does so exponentially."""
-        share = jnp.exp(-2.0 * hidden_s * self.mean_s / jnp.maximum(self.second_s2, _TINY_S**2))
-        return self.of(share)
+    def outlasting(self, hidden_s: Scalar, shown: Scalar) -> Wait:
+        """What is left after a time that hides it, if who waits does so exponentially.
+
+        A share of all is `shown` whatever that time is.
+        """
+        left = jnp.exp(-2.0 * hidden_s * self.mean_s / jnp.maximum(self.second_s2, _TINY_S**2))
+        return self.of(shown + (1.0 - shown) * left)
 
     def within(self, room_s: Scalar) -> Wait:
         """What is left where it cannot be longer than a time: half of that, if it was as long."""
@@ -106,7 +109,9 @@ def even_link(
     return alone.or_longer(free_link(mean_s, second_s2, load, links))
 
 
-def link_wait(served: Wait, out: Wait, into: Wait, senders: Scalar, hidden_s: Scalar) -> Wait:
+def link_wait(
+    served: Wait, out: Wait, into: Wait, senders: Scalar, hidden_s: Scalar, shown: Scalar
+) -> Wait:
     """What the links add to the wait for service.
 
     Args:
@@ -118,11 +123,12 @@ def link_wait(served: Wait, out: Wait, into: Wait, senders: Scalar, hidden_s: Sc
             themselves, and those of its own sender in a row.
         hidden_s: time that a customer is served beyond its time on the link; a wait no longer than
             that is not seen [s].
+        shown: share of customers who set out when they have been served, so that nothing is hidden.
     """
     same = 1.0 / jnp.maximum(senders, 1.0)
     parts = (
-        out.outlasting(hidden_s).behind(served),
-        into.outlasting(hidden_s).of(1.0 - same),
+        out.outlasting(hidden_s, shown).behind(served),
+        into.outlasting(hidden_s, shown).of(1.0 - same),
         into.behind(served.or_longer(out)).of(same),
     )
     mean_s = sum((part.mean_s for part in parts), start=0.0)

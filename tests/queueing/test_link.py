@@ -29,9 +29,9 @@ def on_even_links(mean_s, second_s2, load, links, inside):
     return even_link(*(jnp.asarray(each, dtype=float) for each in given))
 
 
-def added(served, out, into=NO_WAIT, senders=1.0, hidden_s=0.0):
-    given = jnp.asarray(senders, dtype=float), jnp.asarray(hidden_s, dtype=float)
-    return jax.jit(link_wait)(served, out, into, *given)
+def added(served, out, into=NO_WAIT, senders=1.0):
+    zero = jnp.zeros(())
+    return jax.jit(link_wait)(served, out, into, jnp.asarray(senders, dtype=float), zero, zero)
 
 
 @pytest.mark.parametrize("squared_cv", [0.0, 1.0, 3.0])
@@ -96,12 +96,13 @@ def test_receivers_are_queues_by_themselves_or_share_one(load):
 
 def test_a_wait_is_hidden_or_bounded():
     wait = on_free_links(0.4, 0.32, 0.9, 1.0)
-    for same in (wait.outlasting(jnp.zeros(())), wait.within(jnp.asarray(MANY))):
+    for same in (wait.outlasting(*jnp.zeros(2)), wait.within(jnp.asarray(MANY))):
         np.testing.assert_allclose(same.mean_s, wait.mean_s, rtol=1e-5)
     # M/M/1: of those who wait, exponential with mean 4 s, a share is left after 2 s.
-    np.testing.assert_allclose(
-        wait.outlasting(jnp.asarray(2.0)).mean_s, np.exp(-0.5) * wait.mean_s, rtol=1e-5
-    )
+    for shown in (0.0, 0.4, 1.0):
+        left = wait.outlasting(jnp.asarray(2.0), jnp.asarray(shown))
+        expected = shown + (1.0 - shown) * np.exp(-0.5)
+        np.testing.assert_allclose(left.mean_s, expected * wait.mean_s, rtol=1e-5)
     full = on_free_links(0.4, 0.32, 0.999, 1.0)
     assert float(full.within(jnp.asarray(2.0)).mean_s) < 2.0
     nothing = NO_WAIT.within(jnp.zeros(()))
@@ -114,7 +115,7 @@ def test_gradients_are_finite_where_nothing_moves():
         into = even_link(takes_s, takes_s**2, takes_s, jnp.asarray(2.0), jnp.asarray(5.0))
         room_s = 100.0 * takes_s
         wait = link_wait(
-            NO_WAIT, link.within(room_s), into.within(room_s), jnp.asarray(3.0), jnp.asarray(0.1)
+            NO_WAIT, link.within(room_s), into.within(room_s), *map(jnp.asarray, (3.0, 0.1, 0.3))
         )
         return wait.mean_s + wait.variance_s2
 
