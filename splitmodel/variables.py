@@ -96,7 +96,8 @@ _METRICS = (
         "kv_transfer_s",
         "visible KV-cache transfer time",
         "Mean delay per request that moving its KV cache adds between prefill and decode: what "
-        "overlap with prefill does not hide. Zero where both phases share a machine.",
+        "overlap with prefill does not hide, waits for links that other transfers keep busy "
+        "included. Zero where both phases share a machine.",
     ),
     Variable(
         "throughput_rps",
@@ -106,7 +107,8 @@ _METRICS = (
     Variable(
         "saturation_rps",
         "saturation rate",
-        "Arrival rate at which the first pool is busy all the time; queues are finite below it.",
+        "Arrival rate at which the first pool, or its links to the other one, is busy all the "
+        "time; queues are finite below it.",
     ),
     Variable(
         "load_fraction",

@@ -28,7 +28,7 @@ class Flow(eqx.Module):
     prefill_edges_s: Scalar
     """Time from start of prefill to the first token, at the prompt cells' edges [s], [cells+1]."""
     transfer_edges_s: Scalar
-    """Visible KV-transfer delay at the same edges [s], [cells+1]."""
+    """Visible KV-transfer delay at the same edges, without a wait for links [s], [cells+1]."""
     join_s: Scalar
     """A request joins a decode batch when an iteration ends: likewise even from 0 to this [s]."""
     step_s: Scalar
@@ -41,8 +41,10 @@ class Flow(eqx.Module):
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
+    link_wait_mean_s: Scalar
+    """Wait of KV transfers for each other that shows, mean over requests [s]."""
     token_wait_mean_s: Scalar
-    """Wait for a place in a decode batch, mean over requests [s]."""
+    """That, and the wait for a place in a decode batch, mean over requests [s]."""
     token_wait_variance_s2: Scalar
     batch: Scalar
     """Mean number of requests that decode together on one instance."""

@@ -149,7 +149,7 @@ def _compose(
     return Metrics(
         **values,
         ttft_parts_s=jnp.where(answered, jnp.stack([queue_s, prefill_s]), jnp.inf),
-        kv_transfer_s=jnp.where(answered, transfer_s, jnp.inf),
+        kv_transfer_s=jnp.where(answered, transfer_s + flow.link_wait_mean_s, jnp.inf),
         throughput_rps=throughput_rps,
         saturation_rps=saturation_rps,
         load_fraction=case.load.rate_rps / jnp.maximum(saturation_rps, 1e-20),

@@ -20,10 +20,11 @@ from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.prompt_service import PromptService
 from splitmodel.cluster.sizes import cell_moments
-from splitmodel.iteration.transfer import visible_transfer_s
+from splitmodel.cluster.transfers import transfers_of
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import spread, tabulated_level
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
+from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
 from splitmodel.queueing.shortest_queue import Delays, cycle_delay_s, shortest_queue
@@ -57,8 +58,11 @@ def splitwise_flow(case: Case) -> Flow:
     )
     on_prompt, on_token = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
     service = on_prompt.service
-    prompt_rps = prompt_servers / on_prompt.packed_s
-    token_rps = token_servers / on_token.decode_s
+    # A pool does no more than its links carry.
+    transfers = transfers_of(case, prompt, token, service)
+    decode_rps = token_servers / on_token.decode_s
+    prompt_rps = jnp.minimum(prompt_servers / on_prompt.packed_s, transfers.out.most_rps)
+    token_rps = jnp.minimum(decode_rps, transfers.into.most_rps)
     together_rps = jnp.where(
         prompt_rps < token_rps,
         _helped_rps(prompt_rps, token_rps, token_servers, on_token.packed_s),
@@ -85,8 +89,8 @@ def splitwise_flow(case: Case) -> Flow:
     together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
     iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
     stay_s = sizes.mean_steps * iteration_s
-    full = jnp.minimum(rate_rps / token_rps, FULLEST)
-    empty = jnp.maximum((token_rps - rate_rps) / token_rps, 1.0 - FULLEST)
+    full = jnp.minimum(rate_rps / decode_rps, FULLEST)
+    empty = jnp.maximum((decode_rps - rate_rps) / decode_rps, 1.0 - FULLEST)
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, places)
     decoding = -jnp.expm1(-batch)
 
@@ -123,14 +127,14 @@ def splitwise_flow(case: Case) -> Flow:
     _, visit_second_s2 = cell_moments(on_token.service.edges_s, on_token.service.cells_s, visit_rps)
     stall_s = _stall_s(iteration_s, visit_rps, on_token.service.cells_s)
 
-    transfer_s = visible_transfer_s(
-        load.prompt_edges_tokens,
-        service.edges_s,
-        case.model,
-        (prompt, token),
-        case.semantics,
-        cluster.kv_transfer,
-    )
+    staying = sizes.prompt_weight * (1.0 - elsewhere)
+    kept = jnp.maximum(jnp.sum(staying), 1e-6)
+    link = transfers.wait(
+        rate_rps * kept,
+        rate_rps * (1.0 - moved),
+        Wait(jnp.sum(staying * stay.mean_s) / kept, jnp.sum(staying * stay.second_s2) / kept),
+        batch * token.pipeline_parallel,
+    ).of(kept)
     # Prompts on token machines wait for these, and for each other; a prompt beyond the token limit
     # even until some decode ends.
     visited = jnp.sum(visit_rps * on_token.service.cells_s) * token_servers
@@ -154,15 +158,17 @@ def splitwise_flow(case: Case) -> Flow:
         wait_variance_s2=second_s2 - wait_s**2,
         rest_s=zero,
         prefill_edges_s=service.edges_s,
-        transfer_edges_s=transfer_s,
+        transfer_edges_s=transfers.edges_s,
         join_s=decoding * iteration_s,
         step_s=iteration_s,
         step_variance_s2=(more_s - iteration_s) ** 2,
         step_spare_s=iteration_s - alone_s,
         stall_mean_s=stall_s,
         stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
-        token_wait_mean_s=jnp.where(mixes, 0.0, place_s),
-        token_wait_variance_s2=jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
+        link_wait_mean_s=link.mean_s,
+        token_wait_mean_s=link.mean_s + jnp.where(mixes, 0.0, place_s),
+        token_wait_variance_s2=link.variance_s2
+        + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
         utilisation=jnp.stack([used, decoding, zero]),
         prefilling=zero,

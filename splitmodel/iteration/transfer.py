@@ -23,18 +23,27 @@ LAYERWISE_SYNC_S = 2e-3
 LAYERWISE_TAIL_BYTES = 1.2e9
 
 
-def link_bytes_per_s(sender: Instance, receiver: Instance, semantics: Semantics) -> Scalar:
-    """Bandwidth between two instances [bytes/s]: each has its GPUs' share of the machine's links.
-
-    The slower end decides.
-    """
+def link_bytes_per_s(instance: Instance, semantics: Semantics) -> Scalar:
+    """Bandwidth of an instance, one direction [bytes/s]: its GPUs' share of the machine's links."""
     if semantics.transfer_bytes_per_s is not None:
         return jnp.asarray(semantics.transfer_bytes_per_s, dtype=float)
-    ends = [
-        end.machine.infiniband_bytes_per_s * end.gpus / end.machine.gpus
-        for end in (sender, receiver)
-    ]
-    return jnp.minimum(ends[0], ends[1])
+    return instance.machine.infiniband_bytes_per_s * instance.gpus / instance.machine.gpus
+
+
+def token_link_s(
+    instance: Instance, model: Transformer, semantics: Semantics, kv_transfer: Scalar
+) -> Scalar:
+    """Time that the KV cache of one prompt token keeps an instance's link busy [s]."""
+    busy_s = kv_bytes_per_token(model, semantics) / link_bytes_per_s(instance, semantics)
+    return jnp.where(kv_transfer == float(KV_TRANSFERS.index("none")), 0.0, busy_s)
+
+
+def layerwise_lag_s(sender: Instance, receiver: Instance, semantics: Semantics) -> Scalar:
+    """What layer-wise transfer leaves after prefill, however fast the link [s]."""
+    ends = [link_bytes_per_s(end, semantics) for end in (sender, receiver)]
+    # Both plateaus were measured on whole machines; a smaller instance moves a smaller cache.
+    tail_bytes = LAYERWISE_TAIL_BYTES * sender.gpus / sender.machine.gpus
+    return LAYERWISE_SYNC_S + tail_bytes / jnp.minimum(ends[0], ends[1])
 
 
 def visible_transfer_s(
@@ -47,6 +56,8 @@ def visible_transfer_s(
 ) -> Scalar:
     """Delay that KV transfer adds between first and second token [s]; shape of `prompt_tokens`.
 
+    That of a transfer which has the links of both ends to itself; the slower one decides.
+
     Args:
         prompt_tokens: tokens whose KV cache moves.
         prefill_s: time of their prefill, behind which layer-wise transfer hides.
@@ -55,23 +66,19 @@ def visible_transfer_s(
         semantics: whether transfer can overlap, and the bandwidth where it is fixed.
         kv_transfer: index into KV_TRANSFERS; "auto" takes the faster of the two.
     """
-    bandwidth = link_bytes_per_s(*ends, semantics)
-    serialized_s = prompt_tokens * kv_bytes_per_token(model, semantics) / bandwidth
-    moved = kv_transfer != float(KV_TRANSFERS.index("none"))
+    token_s = [token_link_s(end, model, semantics, kv_transfer) for end in ends]
+    serialized_s = prompt_tokens * jnp.maximum(token_s[0], token_s[1])
     if not semantics.overlap:
-        return jnp.where(moved, serialized_s, 0.0)
-    sender = ends[0]
-    # Both plateaus were measured on whole machines; a smaller instance moves a smaller cache.
-    tail_bytes = LAYERWISE_TAIL_BYTES * sender.gpus / sender.machine.gpus
+        return serialized_s
     hidden_s = jnp.maximum(serialized_s - prefill_s, 0.0)
-    layerwise_s = LAYERWISE_SYNC_S + tail_bytes / bandwidth + hidden_s
-    chosen_s = jnp.where(
+    layerwise_s = layerwise_lag_s(*ends, semantics) + hidden_s
+    return jnp.where(
         kv_transfer == float(KV_TRANSFERS.index("serialized")),
         serialized_s,
         jnp.where(
             kv_transfer == float(KV_TRANSFERS.index("layerwise")),
             layerwise_s,
+            # Without any transfer, the first of these is zero.
             jnp.minimum(serialized_s, layerwise_s),
         ),
     )
-    return jnp.where(moved, chosen_s, 0.0)

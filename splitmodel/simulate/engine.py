@@ -23,6 +23,7 @@ from splitmodel.simulate.tasks import (
     prompt_ends,
     pull,
 )
+from splitmodel.simulate.transfer import send_during, transfer
 
 FOLLOW, SEND, ARRIVE, FREE = 1, 2, 3, 4
 """What stands on the agenda for a request: its decode joins its prompt at the same server; its KV
@@ -32,16 +33,16 @@ RETRY_S = 1.0
 
 
 @cached_kernel
-def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
+def simulate(policy, times, links, arrivals, kind, port, pool, capacity_bytes):
     """Run all requests to their end.
 
     Args:
         policy: one record of `state.POLICY`.
         times: tables of iteration times.
-        transfer_s: visible KV-transfer delay by sender, receiver and prompt size [s],
-            [kinds, kinds, tokens + 1].
+        links: what transfers take, a `transfer.Links`.
         arrivals: arrival times [s], prompt and output sizes, each [requests].
         kind: kind of each server, [servers].
+        port: instance of each server, [servers].
         pool: pool that each server belongs to, [servers].
         capacity_bytes: KV memory of each server [bytes], [servers].
 
@@ -49,7 +50,7 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
         Records of requests and of servers, and a list of iterations if these are recorded, each
         with server, start and end [s], prompts, decodes, tokens, and memory in use [bytes].
     """
-    state = new_state(policy, *arrivals, kind, pool, capacity_bytes)
+    state = new_state(policy, *arrivals, kind, port, pool, capacity_bytes)
     requests, servers = state.requests, state.servers
     agenda = [(0.0, 0, 0, 0)]
     agenda.pop()
@@ -75,7 +76,7 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
                 if arrival_s == end_s == np.inf and _stuck(policy, state, agenda, r):
                     break
                 todo = NOTHING
-                then, later_s = _send(policy, state, transfer_s, r)
+                then, later_s = _send(policy, state, links, r, now_s)
             elif now == ARRIVE:
                 sender = servers[requests[r].prompt_server]
                 free(sender, cache_bytes(policy, requests[r], False))
@@ -93,7 +94,7 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
             for place in range(servers[m].prompts):
                 done = state.slots[PREFILL, m, place]
                 if prompt_ends(policy, state, m, done, now_s):
-                    moves, in_s = _send(policy, state, transfer_s, done)
+                    moves, in_s = _send(policy, state, links, done, now_s)
                     noted += 1
                     heapq.heappush(agenda, (now_s + in_s, noted, done, moves))
             todo = START
@@ -118,24 +119,26 @@ def simulate(policy, times, transfer_s, arrivals, kind, pool, capacity_bytes):
             if policy.routing == CENTRAL:
                 pull(policy, state, m)
             start(policy, times, state, m, now_s)
+            if policy.splits_phases:
+                send_during(policy, links, state, m)
             if not servers[m].running and servers[m].waiting == 0:
                 leave_mixed_pool(state, m)
     return requests, servers, log
 
 
 @kernel
-def _send(policy, state, transfer_s, r):
+def _send(policy, state, links, r, now_s):
     """Begin to move the KV cache of request `r`, if its receiver has memory.
 
     Returns:
         What to put on the agenda for it, and in how many seconds.
     """
     request = state.requests[r]
-    sender, receiver = state.servers[request.prompt_server], state.servers[request.token_server]
     if not _can_send(policy, state, r):
         return SEND, RETRY_S
-    take(receiver, _moved_bytes(policy, request))
-    return ARRIVE, transfer_s[sender.kind, receiver.kind, request.prompt_tokens]
+    take(state.servers[request.token_server], _moved_bytes(policy, request))
+    request.transfer_s = transfer(policy, links, state, request, now_s)
+    return ARRIVE, request.transfer_s
 
 
 @kernel

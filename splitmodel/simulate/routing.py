@@ -10,7 +10,7 @@ from __future__ import annotations
 from splitmodel.simulate.batching import cache_bytes
 from splitmodel.simulate.compiled import kernel
 from splitmodel.simulate.queues import NOBODY
-from splitmodel.simulate.state import MIXED, PROMPT, TOKEN
+from splitmodel.simulate.state import MIXED, OUT, PROMPT, TOKEN
 
 BY_TOKENS, BY_MEMORY, CENTRAL = 0, 1, 2
 """Shortest queue by pending tokens, by reserved memory, and one queue for all servers; the order
@@ -28,7 +28,7 @@ def route(policy, state, r):
     elif policy.routing == BY_MEMORY:
         prompt = token = _least_reserved(state, MIXED)
     else:
-        prompt = token = _shortest(state, MIXED)
+        prompt = token = _shortest(state, MIXED, request)
     assign(policy, state, request, prompt, token)
 
 
@@ -59,7 +59,7 @@ def _split(policy, state, request):
     """Prompt and token server of a request; one server for both if there is one token only."""
     decodes = request.output_tokens > 1
     if not policy.mixed_pool:
-        prompt = _shortest(state, PROMPT)
+        prompt = _shortest(state, PROMPT, request)
         return prompt, _least_reserved(state, TOKEN) if decodes else prompt
     prompt = _with_short_queue(policy, state, PROMPT, request)
     if prompt == NOBODY:
@@ -68,7 +68,7 @@ def _split(policy, state, request):
     if token == NOBODY:
         token = _with_memory(policy, state, MIXED, request)
     if prompt == NOBODY and state.sizes[TOKEN]:
-        prompt = _shortest(state, TOKEN)
+        prompt = _shortest(state, TOKEN, request)
         _move(state, prompt, MIXED)
     if not decodes:
         token = prompt
@@ -76,20 +76,24 @@ def _split(policy, state, request):
         token = _least_reserved(state, PROMPT)
         _move(state, token, MIXED)
     if prompt == NOBODY or token == NOBODY:
-        prompt = _shortest_of_all(state)
+        prompt = _shortest_of_all(state, request)
         token = prompt
     return prompt, token
 
 
 @kernel
-def _shortest(state, pool):
-    """Server of a pool with the fewest pending tokens; the first of several."""
-    best, fewest = NOBODY, 0
+def _shortest(state, pool, request):
+    """Server of a pool with the fewest pending tokens; of several, the first whose link is free.
+
+    Where none of their links is, it is the one that will be first.
+    """
+    best, fewest, least_s = NOBODY, 0, 0.0
     for place in range(state.sizes[pool]):
         m = state.members[pool, place]
         tokens = state.servers[m].pending_tokens
-        if best == NOBODY or tokens < fewest:
-            best, fewest = m, tokens
+        free_s = max(state.free_s[state.servers[m].port, OUT], request.arrival_s)
+        if best == NOBODY or tokens < fewest or (tokens == fewest and free_s < least_s):
+            best, fewest, least_s = m, tokens, free_s
     return best
 
 
@@ -106,10 +110,10 @@ def _least_reserved(state, pool):
 
 
 @kernel
-def _shortest_of_all(state):
+def _shortest_of_all(state, request):
     best, fewest = NOBODY, 0
     for pool in (PROMPT, MIXED, TOKEN):
-        m = _shortest(state, pool)
+        m = _shortest(state, pool, request)
         if m != NOBODY and (best == NOBODY or state.servers[m].pending_tokens < fewest):
             best, fewest = m, state.servers[m].pending_tokens
     return best
@@ -118,7 +122,7 @@ def _shortest_of_all(state):
 @kernel
 def _with_short_queue(policy, state, pool, request):
     """Server of a pool for a prompt, unless its queue is long."""
-    m = _shortest(state, pool)
+    m = _shortest(state, pool, request)
     if m != NOBODY:
         server = state.servers[m]
         tokens = server.pending_tokens + request.prompt_tokens

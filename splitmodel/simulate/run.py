@@ -17,6 +17,7 @@ from splitmodel.simulate.setting import Setting
 from splitmodel.simulate.state import POLICY
 from splitmodel.simulate.tables import Tables, tables_of
 from splitmodel.simulate.trace import Trace, trace_of
+from splitmodel.simulate.transfer import SERIALIZED
 from splitmodel.specs.workload import Workload
 
 T = TypeVar("T")
@@ -78,6 +79,9 @@ def run_once(setting: Setting, tables: Tables, trace: Trace, routing: str, recor
     ]
     kind = np.repeat(np.arange(len(counts)), counts)
     pool = np.repeat([place for place, _ in setting.pools], counts)
+    batches = [round(float(pool.pipeline_parallel)) for _, pool in setting.pools]
+    instances = np.floor_divide(counts, batches)
+    port = np.repeat(np.arange(instances.sum()), np.repeat(batches, instances))
     policy = np.zeros((), POLICY)
     policy["kv_bytes_per_token"] = tables.kv_bytes_per_token
     policy["max_batch_tokens"] = int(cluster.max_batch_tokens)
@@ -85,6 +89,9 @@ def run_once(setting: Setting, tables: Tables, trace: Trace, routing: str, recor
     policy["max_pending_tokens"] = float(cluster.max_pending_tokens)
     policy["batching"] = int(cluster.batching)
     policy["routing"] = ROUTINGS.index(routing)
+    overlaps = setting.semantics.overlap
+    policy["kv_transfer"] = int(cluster.kv_transfer) if overlaps else SERIALIZED
+    policy["shares_links"] = setting.semantics.transfer_bytes_per_s is None
     policy["splits_phases"] = cluster.splits_phases > 0
     policy["mixed_pool"] = cluster.mixed_pool > 0
     policy["output_with_prompt"] = setting.semantics.output_with_prompt
@@ -92,9 +99,10 @@ def run_once(setting: Setting, tables: Tables, trace: Trace, routing: str, recor
     requests, servers, iterations = simulate(
         policy[()],
         tables.times,
-        tables.transfer_s,
+        tables.links,
         (trace.arrival_s, trace.prompt_tokens, trace.output_tokens),
         kind,
+        port,
         pool,
         tables.capacity_bytes[kind],
     )

@@ -17,6 +17,9 @@ POLICY = np.dtype(
         ("max_pending_tokens", np.float64),
         ("batching", np.int64),
         ("routing", np.int64),
+        # How KV caches move, and whether those of an instance share its link.
+        ("kv_transfer", np.int64),
+        ("shares_links", np.bool_),
         ("splits_phases", np.bool_),
         ("mixed_pool", np.bool_),
         # Whether memory for the output is taken together with that for the prompt.
@@ -45,6 +48,9 @@ REQUEST = np.dtype(
         ("chosen", np.int64),
         ("prefill_start_s", np.float64),
         ("prefill_end_s", np.float64),
+        # When the links are done with its KV cache, and the visible delay of that.
+        ("sent_s", np.float64),
+        ("transfer_s", np.float64),
         ("decode_start_s", np.float64),
         ("end_s", np.float64),
     ],
@@ -55,6 +61,8 @@ REQUEST = np.dtype(
 SERVER = np.dtype(
     [
         ("kind", np.int64),
+        # Instance, whose links all its batches in flight share.
+        ("port", np.int64),
         ("home", np.int64),
         ("pool", np.int64),
         ("running", np.bool_),
@@ -95,6 +103,8 @@ PROMPT, TOKEN, MIXED = 0, 1, 2
 """Pools, in the order of `specs.cluster.POOLS`."""
 REQUEST_LEVEL, CONTINUOUS, MIXES = 0, 1, 2
 """Batching, in the order of `specs.cluster.BATCHINGS`."""
+OUT, IN = 0, 1
+"""Directions of a link, which do not share its bandwidth."""
 DECODE, DECODE_END, PREFILL = 0, 1, 2
 """What `State.slots` holds: decoding requests, step counts at which they end, and prompts."""
 
@@ -115,12 +125,14 @@ class State(NamedTuple):
     """Servers of each pool in their order, [pools, servers]."""
     sizes: Any
     """Servers in each pool, [pools]."""
+    free_s: Any
+    """From when on the link of each instance is free, by direction [s], [instances, 2]."""
     winner: Any
     """Tournament: at the root stands the server whose iteration ends first."""
 
 
 @kernel
-def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, pool, capacity_bytes):
+def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, port, pool, capacity_bytes):
     """A cluster at rest before the first arrival; arguments as in `engine.simulate`."""
     requests = np.zeros(len(arrival_s), REQUEST)
     for r in range(len(requests)):
@@ -130,13 +142,14 @@ def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, pool, capac
         request.output_tokens = output_tokens[r]
         request.steps_left = output_tokens[r] - 1
         request.prefill_start_s = request.prefill_end_s = np.inf
-        request.decode_start_s = request.end_s = np.inf
+        request.sent_s = request.decode_start_s = request.end_s = np.inf
     servers = np.zeros(len(kind), SERVER)
     members = np.zeros((3, len(servers)), np.int64)
     sizes = np.zeros(3, np.int64)
     for m in range(len(servers)):
         server = servers[m]
         server.kind = kind[m]
+        server.port = port[m]
         server.home = server.pool = pool[m]
         server.capacity_bytes = capacity_bytes[m]
         server.end_s = np.inf
@@ -159,6 +172,7 @@ def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, pool, capac
         np.zeros(slots + 1, np.int64),
         members,
         sizes,
+        np.zeros((port.max() + 1, 2)),
         winner,
     )
 

@@ -89,7 +89,7 @@ def summary(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     return {
         **percentiles,
         "ttft_parts_s": np.array([_mean(wait_s), _mean(kept.ttft_s - wait_s)]),
-        "kv_transfer_s": _mean(_transfer_s(outcome)[counted]),
+        "kv_transfer_s": _mean(requests["transfer_s"]),
         "throughput_rps": throughput_rps,
         "utilisation": np.asarray(use.busy),
         **{name: getattr(spent, name) for name in Economics.__dataclass_fields__},
@@ -139,16 +139,6 @@ def _attainment(setting: Setting, kept: Latencies) -> float:
         if limited.any():
             within &= ~(getattr(kept, name) >= limits[limited].max())
     return _mean(within)
-
-
-def _transfer_s(outcome: Outcome) -> Float[ndarray, " requests"]:
-    """Visible delay of each request's KV transfer [s]; zero where it did not move."""
-    requests, servers = outcome.requests, outcome.servers
-    sender, receiver = requests["prompt_server"], requests["token_server"]
-    delay_s = outcome.tables.transfer_s[
-        servers["kind"][sender], servers["kind"][receiver], requests["prompt_tokens"]
-    ]
-    return np.where((sender != receiver) & (requests["output_tokens"] > 1), delay_s, 0.0)
 
 
 def _use(outcome: Outcome, makespan_s: float) -> Use:

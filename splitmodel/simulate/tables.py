@@ -13,13 +13,13 @@ from numpy import ndarray
 
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.memory import kv_bytes_per_token, kv_capacity_bytes
-from splitmodel.iteration.transfer import visible_transfer_s
+from splitmodel.iteration.transfer import layerwise_lag_s, token_link_s
 from splitmodel.simulate.lookup import Times
 from splitmodel.simulate.setting import Setting
 from splitmodel.simulate.tabulate import Limits, iteration_times_s, prompt_batch, tabulate
 from splitmodel.simulate.trace import Trace
+from splitmodel.simulate.transfer import Links
 from splitmodel.specs.leaves import key_of
-from splitmodel.units import Scalar
 
 KEPT = 64
 """Tables that are kept for further runs."""
@@ -29,9 +29,7 @@ class Tables(NamedTuple):
     """Tables of one configuration; kinds are its pools with machines."""
 
     times: Times
-    transfer_s: ndarray
-    """Visible KV-transfer delay by sender, receiver and prompt size [s],
-    [kinds, kinds, tokens + 1]."""
+    links: Links
     prefill_alone_s: ndarray
     """Prefill of a prompt alone on the reference machine [s], [tokens + 1]."""
     step_alone_s: ndarray
@@ -92,26 +90,26 @@ def _make(setting: Setting, limits: Limits) -> Tables:
         ]
         servers = [each.per_machine * each.pipeline_parallel for each in instances]
         token_bytes = float(kv_bytes_per_token(exact.model, setting.semantics))
+        moved = exact.model, setting.semantics, exact.cluster.kv_transfer
+        links = Links(
+            token_s=np.array([token_link_s(each, *moved) for each in instances]),
+            lag_s=np.array(
+                [
+                    [layerwise_lag_s(sender, receiver, setting.semantics) for receiver in instances]
+                    for sender in instances
+                ]
+            ),
+        )
 
-    def seconds(instance: Any, **sums: Any) -> ndarray:
-        return iteration_times_s(setting.timing, setting.model, instance, **sums)
+    def seconds(**sums: Any) -> ndarray:
+        return iteration_times_s(setting.timing, setting.model, alone, **sums)
 
-    prefill_s = [seconds(each, **prompt_batch(np.maximum(sizes, 1.0))) for each in instances]
-    with jax.enable_x64(True):
-        transfer_s = [
-            [
-                np.asarray(_transfer_s(exact, sizes, own_s, (sender, receiver)))
-                for receiver in instances
-            ]
-            for sender, own_s in zip(instances, prefill_s, strict=True)
-        ]
     together = lone_requests(setting.timing, setting.semantics, sizes)
     return Tables(
         times=tabulate(setting.timing, setting.model, instances, limits),
-        transfer_s=np.array(transfer_s),
-        prefill_alone_s=seconds(alone, **prompt_batch(np.maximum(sizes, 1.0))),
+        links=links,
+        prefill_alone_s=seconds(**prompt_batch(np.maximum(sizes, 1.0))),
         step_alone_s=seconds(
-            alone,
             prefill_tokens=0.0,
             query_key_pairs=0.0,
             prompts=0.0,
@@ -121,11 +119,4 @@ def _make(setting: Setting, limits: Limits) -> Tables:
         kv_bytes_per_token=token_bytes,
         capacity_bytes=np.array(capacity_bytes, dtype=np.float64),
         servers=np.array(servers, dtype=np.float64),
-    )
-
-
-@jax.jit
-def _transfer_s(setting: Setting, tokens: Scalar, prefill_s: Scalar, ends: Any) -> Scalar:
-    return visible_transfer_s(
-        tokens, prefill_s, setting.model, ends, setting.semantics, setting.cluster.kv_transfer
     )

@@ -26,7 +26,8 @@ class Semantics:
     hbm_reserve: float
     """Share of HBM kept for activations and the runtime."""
     transfer_bytes_per_s: float | None
-    """KV-transfer bandwidth of every machine [bytes/s]; None for the machine's InfiniBand."""
+    """Bandwidth of every KV transfer, however many there are [bytes/s]; None for the machine's
+    InfiniBand, which its transfers share."""
     overlap: bool
     """Whether KV transfer can overlap prefill layer by layer."""
     mixed_factor: float | None
