@@ -1,0 +1,70 @@
+"""Prompts that share an iteration on machines that also decode."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from splitmodel.cluster.flow import FULLEST
+from splitmodel.queueing.shortest_queue import Sharing, cycle_batch, filled_share
+from splitmodel.units import Scalar
+
+
+class Shared(NamedTuple):
+    """How prompts share iterations."""
+
+    occupied: Scalar
+    """Share of time in which a machine has a prompt."""
+    batched: Scalar
+    """Iteration time per prompt, over that of one alone."""
+    busy: Scalar
+    """Share of time with prompts in the iteration."""
+    cycle_s: Scalar
+    """Delay beyond a prefill alone where all of many machines have prompts [s]."""
+
+
+def shared_iterations(
+    rate_rps: Scalar,
+    count: Scalar,
+    prefill_s: Scalar,
+    decode_s: Scalar,
+    sharing: Sharing,
+    discount: Scalar,
+) -> Shared:
+    """Prompts wait for the end of a decode iteration, and those who come meanwhile go with them.
+
+    Many machines that all have prompts alternate: an iteration with prompts leaves a machine
+    without any, so that it gets the next ones at once. These wait for a decode iteration, and k
+    come in the time of both.
+
+    Args:
+        rate_rps: prompts of one machine [requests/s].
+        count: machines.
+        prefill_s: iteration of one prompt [s].
+        decode_s: decode iteration between, times the chance that anybody decodes [s].
+        sharing: what prompts save together.
+        discount: prefill time per prompt in full batches, over that of one alone.
+    """
+    alone, both_s = rate_rps * prefill_s, prefill_s + decode_s
+    occupied = alone + 0.5 * rate_rps * decode_s
+    packed = jnp.minimum(discount * occupied, FULLEST)
+    filled = filled_share(occupied, packed, 1.0 - packed, count)
+    pair = (decode_s + 2.0 * sharing.pair * prefill_s) / (2.0 * both_s)
+    prompts = cycle_batch(
+        rate_rps * both_s,
+        rate_rps * (decode_s / sharing.most + discount * prefill_s),
+        Sharing(pair, sharing.most),
+    )
+    batch_s = prompts * both_s / jnp.maximum(rate_rps * both_s, 1.0) - decode_s
+    # Where not all machines have prompts, those that share an iteration are two.
+    shared = jnp.clip(
+        batch_s / (prompts * prefill_s), discount, jnp.maximum(sharing.pair, discount)
+    )
+    batched = 1.0 - (1.0 - shared) * filled
+    return Shared(
+        occupied=occupied,
+        batched=batched,
+        busy=jnp.minimum(batched * alone, FULLEST),
+        cycle_s=decode_s + jnp.maximum(batch_s - prefill_s, 0.0),
+    )
