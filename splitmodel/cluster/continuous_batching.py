@@ -95,6 +95,7 @@ def continuous_flow(case: Case) -> Flow:
         step_spare_s=decode_s - alone_s,
         stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
         stall_variance_s2=met_rps * tbt_s * (stall_second_s2 - regular * stalled_s**2),
+        stall_lasting_s2=zero,
         link_wait_mean_s=zero,
         token_wait_mean_s=zero,
         token_wait_variance_s2=zero,

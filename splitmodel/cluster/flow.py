@@ -41,6 +41,8 @@ class Flow(eqx.Module):
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
+    stall_lasting_s2: Scalar
+    """Variance of the mean stall per step of a request, as it is long on some machines [s²]."""
     link_wait_mean_s: Scalar
     """Wait of KV transfers for each other that shows, mean over requests [s]."""
     token_wait_mean_s: Scalar

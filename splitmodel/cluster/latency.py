@@ -255,7 +255,8 @@ def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
     return (
         flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
-        flow.token_wait_variance_s2 + sizes.steps * flow.stall_variance_s2,
+        flow.token_wait_variance_s2
+        + sizes.steps * (flow.stall_variance_s2 + sizes.steps * flow.stall_lasting_s2),
     )
 
 

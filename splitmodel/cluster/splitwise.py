@@ -43,6 +43,9 @@ _LEAST_OWN = 0.1
 _ALONE, _CROWDED = 0.12, 0.35
 """Backlog that a prompt meets on token machines, as a share of the limit: where few prompts go
 there, and what is added where many do."""
+_DRAIN, _FULL = 2.0, 1.3
+"""Rests of a request's decode for which a machine stays mixed, and machines that are mixed for
+every one that prompts keep busy."""
 _FAR_AWAY = 1e6
 """Backlog limit of a prompt pool without a mixed pool, as a multiple of the usual one."""
 
@@ -125,7 +128,12 @@ def splitwise_flow(case: Case) -> Flow:
     met = met_share(batch, batch, token_servers)
     visit_rps = met * rate_rps * sizes.prompt_weight * elsewhere / token_servers
     _, visit_second_s2 = cell_moments(on_token.service.edges_s, on_token.service.cells_s, visit_rps)
-    stall_s = _stall_s(iteration_s, visit_rps, on_token.service.cells_s)
+    # A machine that gets prompts takes them all, and stays mixed until its decodes have ended.
+    visits_rps = jnp.sum(visit_rps) * token_servers
+    visited = jnp.sum(visit_rps * on_token.service.cells_s) * token_servers
+    mixed = -jnp.expm1(-visits_rps * _DRAIN * sizes.residual_steps * iteration_s) + _FULL * visited
+    mixed = jnp.clip(mixed / token_servers, 1e-3, 1.0)
+    stall_s = mixed * _stall_s(iteration_s, visit_rps / mixed, on_token.service.cells_s)
 
     staying = sizes.prompt_weight * (1.0 - elsewhere)
     kept = jnp.maximum(jnp.sum(staying), 1e-6)
@@ -137,7 +145,6 @@ def splitwise_flow(case: Case) -> Flow:
     ).of(kept)
     # Prompts on token machines wait for these, and for each other; a prompt beyond the token limit
     # even until some decode ends.
-    visited = jnp.sum(visit_rps * on_token.service.cells_s) * token_servers
     crowd_s = _CROWDED * visited / (1.0 + visited) + _ALONE
     crowd_s = crowd_s * cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
     run_s = sizes.residual_steps * iteration_s / jnp.maximum(batch, 1.0)
@@ -165,6 +172,7 @@ def splitwise_flow(case: Case) -> Flow:
         step_spare_s=iteration_s - alone_s,
         stall_mean_s=stall_s,
         stall_variance_s2=(iteration_s + stall_s) * visit_second_s2,
+        stall_lasting_s2=stall_s**2 * (1.0 / mixed - 1.0),
         link_wait_mean_s=link.mean_s,
         token_wait_mean_s=link.mean_s + jnp.where(mixes, 0.0, place_s),
         token_wait_variance_s2=link.variance_s2
