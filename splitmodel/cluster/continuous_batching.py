@@ -16,6 +16,7 @@ from splitmodel.cluster.prompt_service import one_and_two, packing
 from splitmodel.cluster.shared_iterations import Shared, shared_iterations
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
+from splitmodel.queueing.delay import even_variance_s2
 from splitmodel.queueing.shortest_queue import lengths, shortest_queue
 from splitmodel.specs.cluster import BATCHINGS
 from splitmodel.units import Scalar
@@ -76,17 +77,19 @@ def continuous_flow(case: Case) -> Flow:
     own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
     queue = shortest_queue(own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s)
-    queue_s, queue_second_s2 = queue.moments
+    queue_variance_s2 = queue.variation * queue.mean_s**2
     # A machine gets no prompt while it has one, if there is another: interruptions are a renewal
     # process with a dead time, which varies less than a Poisson process.
     regular = (1.0 - (1.0 - shared.busy) ** 2) * (1.0 - 1.0 / jnp.maximum(count, 1.0))
     used = 1.0 - (1.0 - shared.busy) * jnp.exp(-batch)
-    zero = jnp.zeros_like(saturation_rps)
+    zero, every = jnp.zeros_like(saturation_rps), jnp.ones_like(load.prompt_tokens)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=queue_s * jnp.ones_like(load.prompt_tokens),
-        wait_variance_s2=(queue_second_s2 - queue_s**2) * jnp.ones_like(load.prompt_tokens),
-        rest_s=(1.0 - queue.chance) * rest_s,
+        wait_chance=queue.chance * every,
+        wait_mean_s=queue.mean_s * every,
+        wait_variance_s2=queue_variance_s2 * every,
+        wait_even_s2=even_variance_s2(queue.mean_s, queue_variance_s2) * every,
+        rest_s=rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),
         join_s=zero,

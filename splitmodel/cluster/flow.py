@@ -13,18 +13,23 @@ FULLEST = 0.999
 class Flow(eqx.Module):
     """Times of a request's stages, from which every latency percentile is composed.
 
-    TTFT = wait + rest + prefill; from there to the last token it takes
+    TTFT = wait or rest + prefill; from there to the last token it takes
     transfer + join + steps · step + stalls, where steps = output tokens − 1.
     """
 
     saturation_rps: Scalar
     """Rate that the cluster can just sustain [requests/s]."""
+    wait_chance: Scalar
+    """Share of the requests of each prompt cell that wait for prefill behind others, [cells]."""
     wait_mean_s: Scalar
-    """Wait for prefill behind other prompts, mean over each prompt cell [s], [cells]."""
+    """Wait of these, with what their company adds to prefill, mean over each cell [s], [cells]."""
     wait_variance_s2: Scalar
-    """Its variance over them [s²], [cells]."""
+    """Its variance [s²], [cells]."""
+    wait_even_s2: Scalar
+    """Part of that which is even around the mean, the rest being exponential [s²], [cells]."""
     rest_s: Scalar
-    """Prefill begins when a decode iteration ends: the wait for that is even from 0 to this [s]."""
+    """Prefill of the others begins when a decode iteration ends: their wait for that is even from
+    0 to this [s]."""
     prefill_edges_s: Scalar
     """Time from start of prefill to the first token, at the prompt cells' edges [s], [cells+1]."""
     transfer_edges_s: Scalar
@@ -54,3 +59,16 @@ class Flow(eqx.Module):
     """Busy share of time of the prompt, token and mixed pool, [3]."""
     prefilling: Scalar
     """Share of the mixed pool's busy time that goes to iterations with prompts."""
+
+    @property
+    def before_prefill_s(self) -> Scalar:
+        """Mean time before prefill, over the requests of each prompt cell [s], [cells]."""
+        chance = self.wait_chance
+        return chance * self.wait_mean_s + (1.0 - chance) * 0.5 * self.rest_s
+
+    @property
+    def before_prefill_second_s2(self) -> Scalar:
+        """Second moment of that [s²], [cells]."""
+        waited_s2 = self.wait_variance_s2 + self.wait_mean_s**2
+        chance = self.wait_chance
+        return chance * waited_s2 + (1.0 - chance) * self.rest_s**2 / 3.0

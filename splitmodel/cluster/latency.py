@@ -234,21 +234,34 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
-    even_s2 = even_variance_s2(flow.wait_mean_s, flow.wait_variance_s2)
-    wait = delay_from_moments(flow.wait_mean_s, flow.wait_variance_s2 - even_s2)
-    ttft = _widened(_between(flow.prefill_edges_s), flow.rest_s, even_s2)
-    weight = case.sizes.prompt_weight
-    ttft_slowdown = _requests(ttft, _between(reference_s[0]), wait, weight)
+    ttft, ttft_slowdown = _ttft(case, flow, reference_s[0])
     tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
     e2e, e2e_slowdown = _e2e(case, flow, reference_s)
     groups = (
-        (_requests(ttft, None, wait, weight),),
+        (ttft,),
         (e2e,),
         (tbt,),
         (ttft_slowdown,),
         (tbt_slowdown, e2e_slowdown),
     )
     return Latencies(tuple(map(_stacked, groups)))
+
+
+def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Requests]:
+    """TTFT in seconds and as a slowdown, in cells of prompts that do not wait and that do."""
+    prefill, reference = _between(flow.prefill_edges_s), _between(reference_s)
+    none = jnp.zeros_like(flow.wait_mean_s)
+    spans = (
+        _widened(prefill, flow.rest_s, none),
+        _widened(prefill, 0.0, flow.wait_even_s2),
+    )
+    time = jax.tree.map(lambda *ends: jnp.stack(ends), *spans)
+    delay = delay_from_moments(
+        jnp.stack([none, flow.wait_mean_s]),
+        jnp.stack([none, flow.wait_variance_s2 - flow.wait_even_s2]),
+    )
+    weight = case.sizes.prompt_weight * jnp.stack([1.0 - flow.wait_chance, flow.wait_chance])
+    return _requests(time, None, delay, weight), _requests(time, reference, delay, weight)
 
 
 def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
@@ -325,15 +338,13 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     begun = sizes.by_prompt(begun_edges_s)
     # Of two requests in a cell, the longer one is stalled for longer.
     pace_s = flow.step_s + flow.stall_mean_s
-    even_s = flow.rest_s + flow.join_s
-    mean_s = sizes.mean(begun) + 0.5 * even_s + sizes.steps * flow.step_s
+    mean_s = sizes.mean(begun) + 0.5 * flow.join_s + sizes.steps * flow.step_s
     variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
-    own_s2 = (flow.rest_s**2 + flow.join_s**2) / 12.0
-    wait_s = _over_prompts(flow.wait_mean_s, sizes.shares)
-    wait_second_s2 = _over_prompts(flow.wait_variance_s2 + flow.wait_mean_s**2, sizes.shares)
+    wait_s = _over_prompts(flow.before_prefill_s, sizes.shares)
+    wait_second_s2 = _over_prompts(flow.before_prefill_second_s2, sizes.shares)
     wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
     even_s2 = even_variance_s2(wait_s, wait_variance_s2)
-    own_s2 = own_s2 + _deviation_s(case, flow, sizes) ** 2 + even_s2
+    own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2 + even_s2
     shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.

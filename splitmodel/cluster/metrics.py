@@ -145,7 +145,7 @@ def _compose(
         jnp.maximum(throughput_rps, 1e-20),
         case.sizes.mean_steps + 1.0,
     )
-    queue_s = jnp.sum(weight * flow.wait_mean_s) + 0.5 * flow.rest_s
+    queue_s = jnp.sum(weight * flow.before_prefill_s)
     return Metrics(
         **values,
         ttft_parts_s=jnp.where(answered, jnp.stack([queue_s, prefill_s]), jnp.inf),

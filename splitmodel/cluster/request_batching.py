@@ -57,14 +57,14 @@ def request_flow(case: Case) -> Flow:
     whole_s = prefill_s + longest_steps(batch) * step_s
     busy = jnp.minimum(rate_rps * whole_s / batch, FULLEST)
     chance = waiting_chance(busy, count)
-    # Arrivals are uniform over the cycle in progress.
-    wait_s = 0.5 * chance * whole_s
-    zero = jnp.zeros_like(saturation_rps)
+    zero, every = jnp.zeros_like(saturation_rps), jnp.ones_like(load.prompt_tokens)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_mean_s=wait_s * jnp.ones_like(load.prompt_tokens),
-        wait_variance_s2=(chance * whole_s**2 / 3.0 - wait_s**2)
-        * jnp.ones_like(load.prompt_tokens),
+        # Arrivals are uniform over the cycle in progress.
+        wait_chance=chance * every,
+        wait_mean_s=0.5 * whole_s * every,
+        wait_variance_s2=whole_s**2 / 12.0 * every,
+        wait_even_s2=whole_s**2 / 12.0 * every,
         rest_s=zero,
         prefill_edges_s=edges_s,
         transfer_edges_s=jnp.zeros_like(edges),

@@ -24,6 +24,7 @@ from splitmodel.cluster.transfers import transfers_of
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import spread, tabulated_level
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
+from splitmodel.queueing.delay import bounded_even_variance_s2, even_variance_s2
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
@@ -43,6 +44,8 @@ _LEAST_OWN = 0.1
 _ALONE, _CROWDED = 0.12, 0.35
 """Backlog that a prompt meets on token machines, as a share of the limit: where few prompts go
 there, and what is added where many do."""
+_AWAY_SPREAD = 1.0
+"""Variance of that backlog, in squares of it."""
 _DRAIN, _FULL = 2.0, 1.3
 """Rests of a request's decode for which a machine stays mixed, and machines that are mixed for
 every one that prompts keep busy."""
@@ -137,10 +140,12 @@ def splitwise_flow(case: Case) -> Flow:
 
     staying = sizes.prompt_weight * (1.0 - elsewhere)
     kept = jnp.maximum(jnp.sum(staying), 1e-6)
+    waiting = staying * stay.chance / kept
+    stay_second_s2 = stay.variance_s2 + stay.mean_s**2
     link = transfers.wait(
         rate_rps * kept,
         rate_rps * (1.0 - moved),
-        Wait(jnp.sum(staying * stay.mean_s) / kept, jnp.sum(staying * stay.second_s2) / kept),
+        Wait(jnp.sum(waiting * stay.mean_s), jnp.sum(waiting * stay_second_s2)),
         batch * token.pipeline_parallel,
     ).of(kept)
     # Prompts on token machines wait for these, and for each other; a prompt beyond the token limit
@@ -153,16 +158,27 @@ def splitwise_flow(case: Case) -> Flow:
     away_s = crowd_s + rest_s + on_token.service.cells_s - service.cells_s
     away_s = jnp.maximum(away_s, 0.0)
     by_prompt = _wait_by_prompt(case, delays, service)
-    wait_s = (1.0 - elsewhere) * stay.mean_s * by_prompt + elsewhere * away_s
-    second_s2 = (1.0 - elsewhere) * stay.second_s2 * by_prompt**2
-    second_s2 = second_s2 + elsewhere * (away_s**2 + crowd_s**2)
+    # Who goes elsewhere waits, too.
+    stays = (1.0 - elsewhere) * stay.chance
+    chance = jnp.maximum(stays + elsewhere, 1e-9)
+    own_s, own_s2 = stay.mean_s * by_prompt, stay.variance_s2 * by_prompt**2
+    wait_s = (stays * own_s + elsewhere * away_s) / chance
+    second_s2 = stays * (own_s2 + own_s**2) + elsewhere * (away_s**2 + _AWAY_SPREAD * crowd_s**2)
+    variance_s2 = second_s2 / chance - wait_s**2
+    even_s2 = jnp.where(
+        mixes,
+        bounded_even_variance_s2(wait_s, variance_s2),
+        even_variance_s2(wait_s, variance_s2),
+    )
 
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
+        wait_chance=jnp.minimum(chance, 1.0),
         wait_mean_s=wait_s,
-        wait_variance_s2=second_s2 - wait_s**2,
+        wait_variance_s2=variance_s2,
+        wait_even_s2=even_s2,
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfers.edges_s,

@@ -66,10 +66,12 @@ class Stay(NamedTuple):
 
     elsewhere: Scalar
     """Share that goes elsewhere."""
+    chance: Scalar
+    """Share of the others that has a delay."""
     mean_s: Scalar
-    """Mean delay of the others, those without one included [s]."""
-    second_s2: Scalar
-    """Second moment of that [s²]."""
+    """Mean of it [s]."""
+    variance_s2: Scalar
+    """Its variance [s²]."""
 
 
 def bounded_wait(
@@ -125,11 +127,15 @@ def bounded_wait(
     stays, first, second = (busy * jnp.cumsum(part)[:-1][::-1] for part in parts)
     # A delay without a density is one of no time, too.
     elsewhere = (busy * beyond)[::-1] * servers**-fit.refused
-    kept = jnp.maximum(1.0 - elsewhere, 1e-3)
-    delayed = stays + busy * at_start
-    mean_s = first / kept
-    second_s2 = second / kept + fit.company * service.mean_s**2 * delayed / kept
-    return Stay(elsewhere, mean_s, second_s2)
+    delayed = jnp.maximum(stays + busy * at_start, 1e-9)
+    mean_s = first / delayed
+    variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)
+    return Stay(
+        elsewhere=elsewhere,
+        chance=jnp.minimum(delayed / jnp.maximum(1.0 - elsewhere, 1e-3), 1.0),
+        mean_s=mean_s,
+        variance_s2=variance_s2 + fit.company * service.mean_s**2,
+    )
 
 
 def _exponential(

@@ -65,10 +65,16 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     """Part of a delay's variance that is even, not exponential [s²]; shapes broadcast.
 
     Queues of many servers that are always busy have delays around a mean, with short tails on both
-    sides: the tail of a gamma distribution of this mean and variance, nearly. None where a delay
+    sides: those of a gamma distribution of this mean and variance, nearly. None where a delay
     varies as an exponential does.
     """
     variation = jnp.sqrt(variance_s2 + 1e-20) / jnp.maximum(mean_s, _TINY_S)
+    return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
+
+
+def bounded_even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
+    """The same where a delay has an upper bound, so that its tail is shorter [s²]."""
+    variation = (jnp.sqrt(variance_s2 + 1e-20) / jnp.maximum(mean_s, _TINY_S)) ** 1.4
     return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
 
 

@@ -27,7 +27,7 @@ _OF_ALL = (-0.25, 1.2, 2.35, 3.8)
 _OF_CERTAIN = (0.0, 1.3)
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
 it, near which percentiles lie where few wait."""
-_STEPS, _STEPS_OF_FEW, _FEW = 5, 7, 16
+_STEPS, _STEPS_OF_FEW, _FEW = 5, 7, 32
 """From there to the percentile, and for few cells: their tail has kinks, the sharpest of them
 at percentiles, and costs little. In float32 this meets the bounds of tests/queueing."""
 _BLUR = 4e-3
