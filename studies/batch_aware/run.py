@@ -9,6 +9,7 @@ import xarray as xr
 
 import splitmodel as sm
 from splitmodel.evaluate import TIERS
+from splitmodel.specs.calibrated import DRAWS
 from splitmodel_studies.batch_aware.by_batch import BY_BATCH
 from splitmodel_studies.batch_aware.conclusions import CONCLUSIONS, SAME_MACHINES, Conclusion
 from splitmodel_studies.batch_aware.evidence import decode_times, plot_decode
@@ -62,7 +63,8 @@ def run() -> xr.Dataset:
     for name, (low, high) in intervals.items():
         values |= {f"{name}_low": low, f"{name}_high": high}
         values[f"{name}_outcome"] = _outcome(low, high, _STATEMENTS[name].multiple)
-    return xr.Dataset(values, coords={"route": labels}).merge(decode_times())
+    result = xr.Dataset(values, coords={"route": labels})
+    return result.assign(_shifts(result)).merge(decode_times())
 
 
 def plot(result: xr.Dataset) -> Figure:
@@ -73,6 +75,27 @@ def plot(result: xr.Dataset) -> Figure:
     handles, labels = multiples.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
+
+
+def _shifts(result: xr.Dataset) -> dict[str, float]:
+    """How far the answer in words goes."""
+    theirs, by_batch, physical = (
+        result.sel(route=label(route, "simulate")) for route in (AUTHORS, BY_BATCH, PHYSICAL)
+    )
+    lost = (theirs["ha_power"] - by_batch["ha_power"]) / (theirs["ha_power"] - physical["ha_power"])
+    growth = {
+        name: each.best(BY_BATCH, "simulate")["token"] / each.published.second
+        for name, each in CONCLUSIONS.items()
+        if each.published is not None and each.power is not None
+    }
+    return {
+        "draws": DRAWS,
+        "hh_power_over_theirs": float(physical["hh_power"] / theirs["hh_power"]),
+        "ha_power_lost_by_reading": float(lost),
+        "published_splits": max(float(by_batch[f"{name}_published_split"]) for name in growth),
+        "least_token_growth": min(growth.values()),
+        "most_token_growth": max(growth.values()),
+    }
 
 
 def _intervals() -> dict[str, tuple[float, float]]:

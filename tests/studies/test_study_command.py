@@ -21,6 +21,13 @@ def test_json_tells_claims_numbers_and_verdicts(capsys):
     assert claim["verdict"] == "pass"
 
 
+def test_json_has_reasons_with_their_numbers(capsys):
+    code, said = run(capsys, "study power --json")
+    claim = json.loads(said.out)["power"]["claims"]["token_power_rise"]
+    assert code == 0 and claim["verdict"] == "expected fail"
+    assert claim["reason"] and "{" not in claim["reason"]
+
+
 def test_out_has_results_pages_and_an_overview(capsys, tmp_path):
     out = tmp_path / "new" / "folder"
     code, said = run(capsys, f"study workloads hardware --out {out}")
