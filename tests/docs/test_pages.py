@@ -5,7 +5,7 @@ import pytest
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 """Width and height in pixels."""
 OVERFLOW_PX = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-UNSET = "document.querySelectorAll('.math').length - document.querySelectorAll('.math mjx-container').length"
+UNSET = "document.querySelectorAll('.math:not(:has(mjx-container))').length"
 
 
 @pytest.fixture
