@@ -11,8 +11,6 @@ from splitmodel_studies.study import GROUP, study
 
 RESULTS = Path(__file__).parents[2] / "docs" / "_generated" / "studies"
 """Where the docs read them, too; a study runs where its result is missing or of other code."""
-
-
 NAMES = sorted(entry_points(group=GROUP).names)
 
 

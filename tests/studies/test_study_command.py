@@ -35,9 +35,9 @@ def test_out_has_results_pages_and_an_overview(capsys, tmp_path):
     for name in ("hardware", "workloads"):
         assert (out / name / "result.nc").is_file() and (out / name / "index.md").is_file()
     rows = (out / "overview.txt").read_text().splitlines()[2:4]
-    assert [row.split("]")[0] for row in rows] == [
-        "| [Two generations of GPU",
-        "| [Sizes of requests",
+    assert [row.split("|")[2].split("]")[0] for row in rows] == [
+        " [Two generations of GPU",
+        " [Sizes of requests",
     ]
 
 
