@@ -4,7 +4,10 @@ import pytest
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 """Width and height in pixels."""
-OVERFLOW_PX = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+OVERFLOW_PX = """Math.max(...["html", "body", ".content"].map(
+    (part) => document.querySelector(part)).filter((part) => part).map(
+    (part) => part.scrollWidth - part.clientWidth))"""
+"""How much of the page is beyond its sides, whichever part would scroll."""
 UNSET = "document.querySelectorAll('.math:not(:has(mjx-container))').length"
 ERRORS = "document.querySelectorAll('mjx-merror').length"
 
@@ -15,8 +18,8 @@ def screen(browser):
 
     def show(kind: str) -> None:
         width, height = SCREENS[kind]
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
-        metrics["mobile"] = kind == "phone"
+        # A browser that thinks itself mobile would zoom out of a page that is too wide.
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     yield show
