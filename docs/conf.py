@@ -11,7 +11,7 @@ from sphinx.ext.napoleon.docstring import GoogleDocstring
 import splitmodel
 
 HERE = Path(__file__).parent
-# The first two extensions lie here.
+# The first three extensions lie here.
 sys.path.insert(0, str(HERE))
 # Pages compile the same functions, each in its own process: what one compiled, others load.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / "_generated" / "compiled"))
@@ -27,6 +27,7 @@ author = "the splitmodel authors"
 extensions = [
     "explorer",
     "figures",
+    "formulas",
     "myst_nb",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",

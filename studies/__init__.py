@@ -7,8 +7,8 @@ Each study is a folder:
 - `run.py`: `run()` computes an `xarray.Dataset`, and `plot(result)` draws it. A claim is judged by
   the variable of the result that has the claim's name: a scalar, or one over `route`, of which the
   claim names the entry that is judged.
-- `about.md`: the explanation in the docs. `{name:.2f}` stands for a scalar of the result, so that
-  no number is written by hand.
+- `about.md`: the explanation in the docs. `{name:.2f}` stands for a scalar of the result and
+  `{published[name]:g}` for what a claim says, so that no number is written by hand.
 - `__init__.py`: one line.
 
 A new study also needs two lines in pyproject.toml: its package, and its entry point in the group

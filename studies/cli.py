@@ -16,7 +16,7 @@ from splitmodel.cli.show import plain, print_json, show, table
 from splitmodel.errors import InputError
 from splitmodel.simulate.run import cores
 from splitmodel_studies.overview import write_overview
-from splitmodel_studies.page import allowed
+from splitmodel_studies.page import allowed, filled
 from splitmodel_studies.store import result_of
 from splitmodel_studies.study import Study, study, study_names
 
@@ -79,7 +79,7 @@ def _plain(study: Study, result: xr.Dataset) -> dict[str, Any]:
                 "ours": plain(claim.value(result)),
                 "route": claim.route,
                 "verdict": claim.verdict(result),
-                "reason": claim.fails,
+                "reason": filled(claim.fails, claims.claims, result),
                 **({"routes": plain(result[claim.name])} if claim.route else {}),
             }
             for claim in claims.claims

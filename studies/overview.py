@@ -16,7 +16,7 @@ def write_overview(folder: Path) -> None:
     Raises:
         InputError: where the folder cannot be written.
     """
-    lines, pages = ["| study | source | claims reproduced | |", "|---|---|---|---|"], []
+    lines, pages = ["| | study | claims reproduced | source |", "|---|---|---|---|"], []
     for name in study_names():
         each = study(name)
         result = stored(each, folder)
@@ -25,8 +25,8 @@ def write_overview(folder: Path) -> None:
             passed = sum(claim.reproduced(result) for claim in claims.claims)
             pages.append(f"_generated/studies/{name}/index")
             lines.append(
-                f"| [{claims.title}]({pages[-1]}.md) | {claims.source} "
-                f"| {passed} of {len(claims.claims)} | {_thumbnails(name)} |"
+                f"| {_thumbnails(name)} | [{claims.title}]({pages[-1]}.md) "
+                f"| {passed} of {len(claims.claims)} | {claims.source} |"
             )
     lines += ["", "```{toctree}", ":hidden:", "", *pages, "```"]
     with complete_file(folder / "overview.txt") as unfinished:

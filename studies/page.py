@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -41,7 +42,7 @@ def page(study: Study, result: xr.Dataset) -> str:
         [
             f"# {claims.title}",
             f"*Source: {claims.source}.*",
-            _filled(study.about, result),
+            filled(study.about, claims.claims, result),
             *(_image(name, claims.title) for name in THEMES),
             "## Published and reproduced",
             _judged(claims.claims, result),
@@ -61,14 +62,18 @@ def allowed(claim: Claim) -> str:
     return ", ".join(bound for bound in bounds if bound and "inf" not in bound)
 
 
-def _filled(about: str, result: xr.Dataset) -> str:
-    """The explanation with its numbers: `{name:.2f}`, or `{name[entry of route]:.2f}`."""
-    numbers = {
+def filled(prose: str, claims: Iterable[Claim], result: xr.Dataset) -> str:
+    """An explanation with its numbers.
+
+    Ours are `{name:.2f}` or `{name[entry of route]:.2f}`, a claim's is `{published[name]:g}`.
+    """
+    numbers: dict[str, Any] = {
         str(name): each.item() if not each.dims else _by_route(each)
         for name, each in result.items()
         if each.dims in ((), ("route",))
     }
-    return about.strip().format(**numbers)
+    published = {claim.name: claim.published for claim in claims}
+    return prose.strip().format(**numbers, published=published)
 
 
 def _by_route(values: xr.DataArray) -> dict[str, float]:
@@ -113,7 +118,7 @@ def _routes(claims: Iterable[Claim], result: xr.Dataset) -> list[str]:
 def _reasons(claims: Iterable[Claim], result: xr.Dataset) -> list[str]:
     """Why claims are not reproduced, each reason once."""
     reasons = {claim.fails: claim.says for claim in claims if claim.fails}
-    listed = "\n".join(f"- {says}: {_filled(why, result)}" for why, says in reasons.items())
+    listed = "\n".join(f"- {says}: {filled(why, claims, result)}" for why, says in reasons.items())
     return ["## What is not reproduced, and why", listed] if reasons else []
 
 

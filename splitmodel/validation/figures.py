@@ -12,15 +12,17 @@ from splitmodel.validation.compare import BAND_NAMES, LARGE, TOLERANCE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PANEL_INCHES = 3.0
-_SHOWN = 0.5
+_PANEL_INCHES = 2.7
+_SHOWN = 0.3
 """Errors beyond which a box leaves the figure."""
 _MACHINES = (1, 2, 5, 10, 20, 50, 100)
 _MARKERS = {"physical": "o", "splitwise-sim": "x"}
 
 
 def plot_errors(compared: xr.Dataset) -> Figure:
-    """Errors of percentiles by band of load: a column for each metric, a row for each semantics.
+    """Errors of percentiles by band of load: a row for each metric, a column for each semantics.
+
+    It is narrow, so that letters stay legible where it fills a phone.
 
     Boxes hold the middle half of the errors, their whiskers 80%.
 
@@ -32,13 +34,12 @@ def plot_errors(compared: xr.Dataset) -> Figure:
 
     names = list(dict.fromkeys(compared["row_semantics"].values.tolist()))
     metrics, percentiles = compared["metric"].values, compared["percentile"].values
-    size = (_PANEL_INCHES * len(metrics), _PANEL_INCHES * len(names) + 0.5)
+    size = (_PANEL_INCHES * len(names), _PANEL_INCHES * len(metrics) + 0.5)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(names), len(metrics), sharex=True, sharey=True, squeeze=False)
-    for panels, semantics in zip(grid, names, strict=True):
-        panels[0].set_ylabel(f"{semantics}\nerror (%)")
-        for panel, metric in zip(panels, metrics, strict=True):
-            panel.set_title(metric.upper(), fontsize="medium")
+    grid = figure.subplots(len(metrics), len(names), sharex=True, sharey=True, squeeze=False)
+    for panels, metric in zip(grid, metrics, strict=True):
+        panels[0].set_ylabel(f"{metric.upper()}, error (%)")
+        for panel, semantics in zip(panels, names, strict=True):
             panel.axhline(0.0, color="black", linewidth=0.5)
             for place, percentile in enumerate(percentiles):
                 errors = compared["error"].sel(metric=metric, percentile=percentile)
@@ -57,6 +58,8 @@ def plot_errors(compared: xr.Dataset) -> Figure:
                 drawn["boxes"][0].set_label(f"P{percentile}")
             panel.set_xticks(range(len(BAND_NAMES)), BAND_NAMES)
             panel.set_ylim(-100.0 * _SHOWN, 100.0 * _SHOWN)
+    for panel, semantics in zip(grid[0], names, strict=True):
+        panel.set_title(semantics, fontsize="medium")
     for panel in grid[-1]:
         panel.set_xlabel("load")
     handles, labels = grid[0, 0].get_legend_handles_labels()

@@ -9,11 +9,12 @@ import xarray as xr
 
 import splitmodel as sm
 from splitmodel.evaluate import TIERS
+from splitmodel.specs.calibrated import DRAWS
 from splitmodel_studies.batch_aware.by_batch import BY_BATCH
-from splitmodel_studies.batch_aware.conclusions import CONCLUSIONS, SAME_MACHINES, Conclusion
+from splitmodel_studies.batch_aware.conclusions import CONCLUSIONS, SAME_MACHINES, SAVES, Conclusion
 from splitmodel_studies.batch_aware.evidence import decode_times, plot_decode
 from splitmodel_studies.batch_aware.uncertainty import drawn_rates_rps
-from splitmodel_studies.published import BASELINES
+from splitmodel_studies.published import BASELINES, EQUAL_POWER
 from splitmodel_studies.routes import AUTHORS, PHYSICAL, Route, label
 from splitmodel_studies.style import ink, panels
 
@@ -52,17 +53,19 @@ def run() -> xr.Dataset:
     values = {}
     for name, each in _STATEMENTS.items():
         values[name] = ("route", [each.ratio(*pair) for pair in _PAIRS])
-        values[f"{name}_published_split"] = (
-            "route",
-            [np.nan if pair[0] is _LOOSER else each.published_ratio(*pair) for pair in _PAIRS],
-        )
+        if each.published is not None:
+            values[f"{name}_published_split"] = (
+                "route",
+                [np.nan if pair[0] is _LOOSER else each.published_ratio(*pair) for pair in _PAIRS],
+            )
         best = each.best(PHYSICAL, "simulate")
         values[f"{name}_split"] = f"{best['prompt']:.0f}+{best['token']:.0f}"
     intervals = _intervals()
     for name, (low, high) in intervals.items():
         values |= {f"{name}_low": low, f"{name}_high": high}
-        values[f"{name}_outcome"] = _outcome(low, high, _STATEMENTS[name].multiple)
-    return xr.Dataset(values, coords={"route": labels}).merge(decode_times())
+        values[f"{name}_outcome"] = _outcome(low, high, _STATEMENTS[name])
+    result = xr.Dataset(values, coords={"route": labels})
+    return result.assign(_shifts(result)).merge(decode_times())
 
 
 def plot(result: xr.Dataset) -> Figure:
@@ -73,6 +76,29 @@ def plot(result: xr.Dataset) -> Figure:
     handles, labels = multiples.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
+
+
+def _shifts(result: xr.Dataset) -> dict[str, float]:
+    """How far the answer in words goes."""
+    theirs, by_batch, physical = (
+        result.sel(route=label(route, "simulate")) for route in (AUTHORS, BY_BATCH, PHYSICAL)
+    )
+    lost = (theirs["ha_power"] - by_batch["ha_power"]) / (theirs["ha_power"] - 1.0)
+    published = {"aa_power": EQUAL_POWER["AA"], "ha_power": EQUAL_POWER["HA"]}
+    growth = [
+        CONCLUSIONS[name].best(BY_BATCH, "simulate")["token"] / served.second
+        for name, served in published.items()
+    ]
+    shares = [float(by_batch[f"{name}_published_split"] / by_batch[name]) for name in published]
+    return {
+        "draws": DRAWS,
+        "saves": SAVES,
+        "hh_power_over_theirs": float(physical["hh_power"] / theirs["hh_power"]),
+        "ha_power_lost_by_reading": float(lost),
+        "published_splits": max(shares),
+        "least_token_growth": min(growth),
+        "most_token_growth": max(growth),
+    }
 
 
 def _intervals() -> dict[str, tuple[float, float]]:
@@ -92,12 +118,12 @@ def _intervals() -> dict[str, tuple[float, float]]:
     }
 
 
-def _outcome(low: float, high: float, multiple: float) -> str:
-    if high < 1.0:
+def _outcome(low: float, high: float, each: Conclusion) -> str:
+    if high < each.least:
         return "reversed"
-    if low < 1.0:
+    if low < each.least:
         return "undecided"
-    return "survives, but smaller" if high < _MATERIAL * multiple else "survives"
+    return "survives, but smaller" if high < _MATERIAL * each.multiple else "survives"
 
 
 def _plot_multiples(result: xr.Dataset, panel: Axes) -> None:

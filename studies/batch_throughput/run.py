@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 import splitmodel as sm
+from splitmodel.parameters.profile import GPUS, MODELS, TENSOR_PARALLEL, published_profile
 from splitmodel_studies.machines import MACHINES
 from splitmodel_studies.style import panels
 
@@ -35,6 +36,10 @@ def run() -> xr.Dataset:
         prompt.append(_PROMPTS * _PROMPT_TOKENS / prefill_s)
         token.append(_BATCH / decode_s)
     best = int(np.argmax(prompt[MACHINES.index("DGX-H100")]))
+    profile = published_profile()
+    row = MODELS.index(_MODEL), GPUS.index("h100-80gb"), TENSOR_PARALLEL.index(8)
+    measured = profile.batched_tokens / profile.prefill_s[row]
+    fall = int(np.argmin(measured[1:] / measured[:-1]))
     gain = token[MACHINES.index("DGX-H100")]
     units = {"units": "tokens/s"}
     return xr.Dataset(
@@ -42,6 +47,8 @@ def run() -> xr.Dataset:
             "prompt_throughput": (("machine", "batched_tokens"), prompt, units),
             "token_throughput": (("machine", "batch_size"), token, units),
             "best_prompt_tokens": _PROMPTS[best] * _PROMPT_TOKENS,
+            "falls_from_tokens": profile.batched_tokens[fall],
+            "falls_to_tokens": profile.batched_tokens[fall + 1],
             "token_gain_at_64": float(gain[-1] / gain[-2]),
         },
         coords={

@@ -47,4 +47,5 @@ def _slowdown(name: str) -> np.ndarray:
     )
     prompt, other = (served.first, served.second) if served.second else (0, served.first)
     asked = Asked(question, AUTHORS.load(served.workload), Candidate(name, cluster))
-    return asked(np.array([float(prompt)]), np.array([float(other)]), _RATES_RPS).e2e_slowdown
+    counts = np.array([float(prompt)]), np.array([float(other)])
+    return asked(*counts, _RATES_RPS, percentiles=True).e2e_slowdown

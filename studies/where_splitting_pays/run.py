@@ -53,6 +53,8 @@ def run() -> xr.Dataset:
             "conversation": by_network[-1, -1],
             "two_machines": by_network[0, -1],
             "slow_network": by_network[-1, 0],
+            "slow_gb_per_s": NETWORK_GB_PER_S[0],
+            "splits": _SPLITS,
             "short_prompts": by_size[0, -1],
             "pays_from_machines": _first(MACHINES, by_network[:, -1]),
             "pays_from_gb_per_s": _first(NETWORK_GB_PER_S, by_network[-1]),

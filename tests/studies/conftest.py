@@ -24,7 +24,7 @@ class Double:
             Claim("ratio", "ratio", 1.0, at_least=1.0, route="theirs", fails="{width:.1f} m off"),
         ),
     )
-    about = "It is {width:.1f} m wide, by theirs {ratio[theirs]:.2f}."
+    about = "It is {width:.1f} m wide, not {published[width]:g}, by theirs {ratio[theirs]:.2f}."
 
     def run(self):
         self.runs += 1

@@ -21,6 +21,13 @@ def test_json_tells_claims_numbers_and_verdicts(capsys):
     assert claim["verdict"] == "pass"
 
 
+def test_json_has_reasons_with_their_numbers(capsys):
+    code, said = run(capsys, "study power --json")
+    claim = json.loads(said.out)["power"]["claims"]["token_power_rise"]
+    assert code == 0 and claim["verdict"] == "expected fail"
+    assert claim["reason"] and "{" not in claim["reason"]
+
+
 def test_out_has_results_pages_and_an_overview(capsys, tmp_path):
     out = tmp_path / "new" / "folder"
     code, said = run(capsys, f"study workloads hardware --out {out}")
@@ -28,9 +35,9 @@ def test_out_has_results_pages_and_an_overview(capsys, tmp_path):
     for name in ("hardware", "workloads"):
         assert (out / name / "result.nc").is_file() and (out / name / "index.md").is_file()
     rows = (out / "overview.txt").read_text().splitlines()[2:4]
-    assert [row.split("]")[0] for row in rows] == [
-        "| [Two generations of GPU",
-        "| [Sizes of requests",
+    assert [row.split("|")[2].split("]")[0] for row in rows] == [
+        " [Two generations of GPU",
+        " [Sizes of requests",
     ]
 
 
