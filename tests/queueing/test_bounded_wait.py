@@ -12,9 +12,7 @@ pytestmark = pytest.mark.numerics
 
 LOADS = np.array([0.3, 0.7, 0.95, 1.0, 1.3, 3.0, 10.0])
 REFERENCE = 0.9
-EXACT = BoundedFit(
-    pooled=1.0, spread=1.0, begun=0.0, least=1e-6, least_many=0.0, refused=0.0, company=0.0
-)
+EXACT = BoundedFit(begun=0.0, least=1e-6, company=0.0, company_of_few=0.0)
 """Constants of a single server without batches, whose limit is on what is left to do."""
 EDGES_S = -np.log1p(-np.linspace(0.0, 1.0 - 1e-4, 201))
 """Cells of exponential service of mean 1 s."""
@@ -66,10 +64,10 @@ def exact_share(offered, limit_s):
 
 @pytest.mark.parametrize("limit_s", [0.5, 2.0, 5.0, 20.0])
 def test_share_elsewhere_is_that_of_m_m_1(limit_s):
-    """To 0.1% of all customers, whatever the load."""
+    """Within 0.02 of all customers at any load, the accuracy of the odds in a real n."""
     exact = np.array([exact_share(offered, limit_s) for offered in LOADS])
     found = bounded(LOADS, limit_s, queue=m_m_1, fit=EXACT)
-    np.testing.assert_allclose(found.elsewhere[:, 0], exact, atol=1e-3)
+    np.testing.assert_allclose(found.elsewhere[:, 0], exact, atol=0.02)
 
 
 @pytest.mark.parametrize("offered", [0.7, 1.0, 1.4])
@@ -99,12 +97,12 @@ def test_a_far_limit_is_no_limit(servers):
 @pytest.mark.parametrize("limit_s", [2.0, 20.0])
 @pytest.mark.parametrize("servers", [1.0, 12.0])
 def test_what_stays_is_about_what_the_servers_can_do(servers, limit_s):
-    """Within a fifth where limits are a few services away: some refuse where a server is free."""
+    """Within a tenth: nobody is turned away by a server with an empty queue."""
     found = bounded(LOADS, limit_s, servers)
     elsewhere = np.asarray(found.elsewhere[:, 0])
     assert ((elsewhere >= 0.0) & (elsewhere < 1.0)).all()
     assert (np.diff(elsewhere) > -1e-6).all()
-    assert (LOADS * (1.0 - elsewhere) < 1.2).all()
+    assert (LOADS * (1.0 - elsewhere) < 1.1).all()
     assert (found.mean_s > 0.0).all()
     assert (found.variance_s2 > 0.0).all()
 
