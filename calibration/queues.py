@@ -1,14 +1,16 @@
 """Constants of the prompt queue, fitted to simulations of single prompt pools.
 
 Run as `python -m splitmodel_calibration.queues`; it takes some minutes. Pools are drawn at random:
-machines, model, request sizes, machine count and load. Of every two the first is fitted to, the
-second one judges. The constants go by hand, rounded, into `splitmodel.queueing.shortest_queue`.
+machines, model, semantics, request sizes, machine count and load; half of them send prompts
+elsewhere. Of every two of a kind the first is fitted to, the second one judges. The constants go by
+hand, rounded, into `splitmodel.queueing.shortest_queue` and `splitmodel.queueing.bounded_wait`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,25 +18,42 @@ import numpy as np
 import optimistix
 from tqdm import tqdm
 
-from splitmodel.cluster.costs import costs
+from splitmodel.cluster.case import Case
+from splitmodel.cluster.costs import Costs, costs
 from splitmodel.cluster.make_case import make_case
-from splitmodel.evaluate import prepare
-from splitmodel.queueing.shortest_queue import FITTED, Delays, Lengths, QueueFit, shortest_queue
+from splitmodel.evaluate import Question, prepare
+from splitmodel.queueing import bounded_wait as bounded
+from splitmodel.queueing import shortest_queue as shortest
+from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, BoundedFit
+from splitmodel.queueing.shortest_queue import Delays, Lengths, QueueFit, Sharing
 from splitmodel.simulate.options import steady
 from splitmodel.simulate.run import Outcome, run_all
 from splitmodel.specs.cluster import Cluster
+from splitmodel.specs.raw_files import AZURE_TRACES
+from splitmodel.specs.semantics import SEMANTICS
 from splitmodel.specs.workload import Workload
 from splitmodel.validation.clusters import MODELS
 from splitmodel_calibration.fit.problem import robust
 
-POOLS, SEED, RUNS = 160, 11, 2
-REQUESTS = 15_000
+POOLS, SEED, RUNS = 300, 11, 2
+"""Pools of each kind."""
+REQUESTS = 12_000
 """Of a run."""
 _MACHINES = ("DGX-A100", "DGX-H100")
+_LOADS, _OFFERED = (0.35, 0.96), (0.6, 1.5)
+"""Loads in full batches at which some wait: of pools that serve all, and of the others, for which
+they may be more than they can do."""
 _RARE = 0.05
 """Chance of a delay below which a pool counts less, as few requests tell its delays."""
+_RAREST = 0.003
+"""Pools below that do not count at all."""
 _WIDTH = 0.1
 """Errors from which on they count linearly."""
+_VARIATION = 0.5
+"""Weight of the variation, of which a run tells less than of the others."""
+_GONE = (0.1, 0.25)
+"""Errors of the share elsewhere that count as much as an error of everything by a factor e: of all
+prompts, and of those that go there."""
 
 
 class Pool(NamedTuple):
@@ -44,43 +63,118 @@ class Pool(NamedTuple):
     alone: jax.Array
     packed: jax.Array
     servers: jax.Array
+    sharing: Sharing
+    limit_s: jax.Array
+    """Backlog that each size of prompt accepts [s], [sizes]."""
+    weight: jax.Array
+    """Share of each size in the prompts, [sizes]."""
+    work: jax.Array
+    """Its share in the load, [sizes]."""
 
-    def delays(self, fit: QueueFit) -> Delays:
-        """Delays as the approximation has them."""
-        return shortest_queue(
-            self.service, self.alone, self.packed, 1.0 - self.packed, self.servers, fit
+    def delays(self, fit: QueueFit = shortest.FITTED, most: float = 1.0) -> Delays:
+        """Delays as the approximation has them, at a load of at most `most`."""
+        packed = jnp.minimum(self.packed, most)
+        alone = self.alone * packed / self.packed
+        cycle_s = shortest.cycle_delay_s(self.service.mean_s, alone, packed, self.sharing, fit)
+        return shortest.shortest_queue(
+            self.service, alone, packed, 1.0 - packed, self.servers, cycle_s, fit
+        )
+
+    def found(self, fit: QueueFit) -> Found:
+        """What the fit of the open queue says."""
+        delays = self.delays(fit)
+        return Found(jnp.zeros(()), delays.chance, delays.mean_s, delays.variation)
+
+    def found_bounded(self, fit: BoundedFit) -> Found:
+        """What the fit of the bounded queue says, behind the open one that ships."""
+        reference = jnp.minimum(self.packed, REFERENCE_LOAD)
+        alone = self.alone * jnp.stack([jnp.ones(()), reference / self.packed])
+        odds = shortest.loss_odds(alone, self.servers)
+        stay = bounded.bounded_wait(
+            self.delays(most=REFERENCE_LOAD),
+            self.service,
+            reference,
+            self.packed,
+            odds[0] / odds[1],
+            self.limit_s,
+            self.servers,
+            self.work,
+            fit,
+        )
+        stays = self.weight * (1.0 - stay.elsewhere)
+        delayed = stays * stay.chance
+        mean_s = jnp.sum(delayed * stay.mean_s) / jnp.sum(delayed)
+        second_s2 = jnp.sum(delayed * (stay.variance_s2 + stay.mean_s**2)) / jnp.sum(delayed)
+        return Found(
+            jnp.sum(self.weight * stay.elsewhere),
+            jnp.sum(delayed) / jnp.sum(stays),
+            mean_s,
+            second_s2 / mean_s**2 - 1.0,
         )
 
 
-class Simulated(NamedTuple):
-    """Delays of a pool as simulation has them; fields as in `Delays`."""
+class Found(NamedTuple):
+    """Delays of a pool, simulated or not."""
 
-    chance: float
-    mean_s: float
-    variation: float
+    elsewhere: Any
+    """Share of the prompts that goes elsewhere."""
+    chance: Any
+    """Share of the others that has a delay; mean and variation as in `Delays`."""
+    mean_s: Any
+    variation: Any
 
 
-def draw(rng: np.random.Generator) -> tuple[Pool, Simulated]:
-    """A pool at random, and its simulation."""
+def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Found]:
+    """A pool at random, and its simulation; with a mixed pool, prompts can go elsewhere."""
     server, model = rng.choice(_MACHINES), rng.choice(MODELS)
-    machines = float(round(np.exp(rng.uniform(0.0, np.log(60.0)))))
+    machines = float(round(np.exp(rng.uniform(0.0, np.log(90.0)))))
     cluster = Cluster.splitwise(
-        prompt=(server, machines), token=("DGX-H100", 60.0 + 3.0 * machines), mixed_pool=False
+        prompt=(server, machines), token=("DGX-H100", 60.0 + 3.0 * machines), mixed_pool=mixed_pool
     )
-    mean, spread = np.exp(rng.uniform(np.log(150.0), np.log(3000.0))), rng.uniform(0.3, 1.3)
-    prompts = mean * np.exp(spread * rng.standard_normal(4000) - 0.5 * spread**2)
-    prompts = np.clip(np.rint(prompts), 1.0, 12_000.0)
-    load = Workload.from_arrays(prompts, np.full(4000, 8.0), rate_rps=1.0)
+    load = _sizes(rng)
     question = prepare(
         [cluster],
         model,
         None,
         timing=None,
-        semantics="splitwise-sim",
+        semantics=str(rng.choice(list(SEMANTICS))),
         stack=None,
         reference=server,
         tier="analytic",
     )
+    case = _case(question, cluster, load)
+    cost = costs(case, case.instance(case.cluster.prompt))
+    rate_rps = rng.uniform(*(_OFFERED if mixed_pool else _LOADS)) * machines / float(cost.packed_s)
+    options = steady(duration_s=REQUESTS / rate_rps, seeds=RUNS)
+    runs = run_all(
+        question.setting(cluster),
+        load.with_rate(rate_rps),
+        options,
+        partial(_delays_s, machines=machines),
+        False,
+    )
+    delays_s = np.concatenate([delay_s for _, delay_s in runs])
+    delayed_s = delays_s[delays_s > 0.0]
+    mean_s = delayed_s.mean() if delayed_s.size else np.nan
+    return _pool(case, cost, rate_rps, machines), Found(
+        1.0 - delays_s.size / sum(count for count, _ in runs),
+        delayed_s.size / delays_s.size,
+        mean_s,
+        delayed_s.var() / mean_s**2,
+    )
+
+
+def _sizes(rng: np.random.Generator) -> Workload:
+    """Prompts of a trace, or lognormal ones with short outputs."""
+    if rng.uniform() < 1.0 / 3.0:
+        return Workload.azure(str(rng.choice(list(AZURE_TRACES))), rate_rps=1.0)
+    mean, spread = np.exp(rng.uniform(np.log(150.0), np.log(3000.0))), rng.uniform(0.3, 1.3)
+    prompts = mean * np.exp(spread * rng.standard_normal(4000) - 0.5 * spread**2)
+    prompts = np.clip(np.rint(prompts), 1.0, 12_000.0)
+    return Workload.from_arrays(prompts, np.full(4000, 8.0), rate_rps=1.0)
+
+
+def _case(question: Question, cluster: Cluster, load: Workload) -> Case:
     case, _, _ = make_case(
         cluster,
         load,
@@ -91,74 +185,95 @@ def draw(rng: np.random.Generator) -> tuple[Pool, Simulated]:
         stack=question.stack,
         reference=question.reference,
     )
-    cost = costs(case, case.instance(case.cluster.prompt))
-    # Loads at which some wait and nobody waits for ever, whether or not batches are needed.
-    rate_rps = rng.uniform(0.35, 0.9) * machines / float(cost.packed_s)
-    pool = Pool(
-        cost.service.lengths(case.sizes.prompt_weight),
-        rate_rps * cost.service.mean_s / machines,
-        rate_rps * cost.packed_s / machines,
-        jnp.asarray(machines),
-    )
-    options = steady(duration_s=REQUESTS / rate_rps, seeds=RUNS)
-    delays_s = run_all(
-        question.setting(cluster), load.with_rate(rate_rps), options, _delays_s, False
-    )
-    delayed_s = np.concatenate([delay_s[delay_s > 0.0] for delay_s in delays_s])
-    mean_s = delayed_s.mean() if delayed_s.size else np.nan
-    return pool, Simulated(
-        delayed_s.size / sum(delay_s.size for delay_s in delays_s),
-        mean_s,
-        delayed_s.var() / mean_s**2,
+    return case
+
+
+def _pool(case: Case, cost: Costs, rate_rps: float, machines: float) -> Pool:
+    weight, service = case.sizes.prompt_weight, cost.service
+    spare_tokens = jnp.maximum(case.cluster.max_pending_tokens - case.load.prompt_tokens, 0.0)
+    return Pool(
+        service=service.lengths(weight),
+        alone=rate_rps * service.mean_s / machines,
+        packed=rate_rps * cost.packed_s / machines,
+        servers=jnp.asarray(machines),
+        sharing=cost.sharing,
+        limit_s=spare_tokens * cost.packed_s / case.sizes.mean_prompt_tokens,
+        weight=weight,
+        work=cost.work,
     )
 
 
-def _delays_s(outcome: Outcome) -> np.ndarray:
-    """Time to the first token beyond a prefill alone of whom found all machines busy, else 0."""
+def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray]:
+    """How many prompts came, and of those that the pool served the time to the first token beyond
+    a prefill alone, or 0 where a machine was free.
+    """  # noqa: D205
     requests = outcome.requests[outcome.trace.counted]
-    waited = requests["prefill_start_s"] - requests["arrival_s"] > 1e-9
-    alone_s = outcome.tables.prefill_alone_s[requests["prompt_tokens"]]
-    return np.where(waited, requests["prefill_end_s"] - requests["arrival_s"] - alone_s, 0.0)
+    own = requests[requests["prompt_server"] < machines]
+    waited = own["prefill_start_s"] - own["arrival_s"] > 1e-9
+    alone_s = outcome.tables.prefill_alone_s[own["prompt_tokens"]]
+    delay_s = np.where(waited, own["prefill_end_s"] - own["arrival_s"] - alone_s, 0.0)
+    return len(requests), delay_s
 
 
-@partial(jax.jit, static_argnames="width")
-def errors(fit: QueueFit, pools: Pool, simulated: Simulated, width: float | None) -> jax.Array:
-    """Logarithms of approximate over simulated delays, [3, pools]; `robust` with a width."""
-    delays = jax.vmap(lambda pool: pool.delays(fit))(pools)
-    ratios = [getattr(delays, name) / getattr(simulated, name) for name in Simulated._fields]
-    logs = jnp.log(jnp.stack(ratios)) * jnp.minimum(jnp.sqrt(simulated.chance / _RARE), 1.0)
-    return logs if width is None else robust(logs, width)
+@partial(jax.jit, static_argnames=("find", "width"))
+def errors(
+    fit: Any, pools: Pool, simulated: Found, find: Callable[..., Found], width: float | None
+) -> jax.Array:
+    """Errors of the four fields of `Found`, [4, pools], as logarithms but for the first.
+
+    With a width they are weighted, and `robust`.
+    """
+    found = jax.vmap(lambda pool: find(pool, fit))(pools)
+    gone = (found.elsewhere - simulated.elsewhere) / (_GONE[0] + _GONE[1] * simulated.elsewhere)
+    seen = jnp.minimum(jnp.sqrt(simulated.chance / _RARE), 1.0)
+    ratios = [each / other for each, other in zip(found[1:], simulated[1:], strict=True)]
+    logs = jnp.log(jnp.maximum(jnp.stack(ratios), 1e-6)) * seen
+    if width is None:
+        return jnp.concatenate([gone[None], logs])
+    weights = jnp.asarray([1.0, 1.0, _VARIATION])[:, None]
+    return robust(jnp.concatenate([gone[None], weights * logs]), width)
 
 
 def main() -> None:
-    """Fit to every other pool, and tell the errors on both halves."""
+    """Fit to every other pool of a kind, and tell the errors on both halves."""
     rng = np.random.default_rng(SEED)
-    drawn = [draw(rng) for _ in tqdm(range(POOLS), unit="pool")]
-    drawn = [(pool, found) for pool, found in drawn if 0.003 < found.chance < 0.97]
-    halves = [
-        jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *half)
-        for half in (drawn[::2], drawn[1::2])
-    ]
-    start = jax.tree.map(jnp.asarray, FITTED)
-    # As logarithms, all of them stay positive.
-    logs = optimistix.least_squares(
-        lambda logs, _: errors(jax.tree.map(jnp.exp, logs), *halves[0], _WIDTH),
-        optimistix.LevenbergMarquardt(rtol=1e-4, atol=1e-4),
-        jax.tree.map(jnp.log, start),
-        max_steps=200,
-        throw=False,
-    ).value
-    found = jax.tree.map(jnp.exp, logs)
-    for name, value, shipped in zip(QueueFit._fields, found, start, strict=True):
-        print(f"{name:13} {float(value):6.3f}, shipped {float(shipped):6.3f}")
-    for fit, label in ((found, "fitted"), (start, "shipped")):
-        for half, kind in zip(halves, ("fitted to", "others"), strict=True):
-            off = np.abs(errors(fit, *half, None))
-            told = ", ".join(
-                f"{name} {np.median(each):.1%} ({np.quantile(each, 0.9):.1%})"
-                for name, each in zip(Simulated._fields, off, strict=True)
-            )
-            print(f"{label}, {kind}, {half[0].alone.size} pools, median (P90) error: {told}")
+    kinds = (
+        ("pools that serve all", shortest.FITTED, Pool.found, False),
+        ("pools that send prompts elsewhere", bounded.FITTED, Pool.found_bounded, True),
+    )
+    for kind, shipped, find, mixed_pool in kinds:
+        drawn = [draw(rng, mixed_pool) for _ in tqdm(range(POOLS), unit="pool")]
+        drawn = [(pool, found) for pool, found in drawn if found.chance > _RAREST]
+        halves = _stacked(drawn[::2]), _stacked(drawn[1::2])
+        start = jax.tree.map(jnp.asarray, shipped)
+        # As logarithms, all of them stay positive.
+        logs = optimistix.least_squares(
+            lambda logs, halves, find=find: errors(
+                jax.tree.map(jnp.exp, logs), *halves[0], find, _WIDTH
+            ),
+            optimistix.LevenbergMarquardt(rtol=1e-4, atol=1e-4),
+            jax.tree.map(jnp.log, start),
+            halves,
+            max_steps=200,
+            throw=False,
+        ).value
+        found = jax.tree.map(jnp.exp, logs)
+        print(kind)
+        for name, value, at_start in zip(shipped._fields, found, start, strict=True):
+            print(f"{name:13} {float(value):6.3f}, shipped {float(at_start):6.3f}")
+        for fit, label in ((found, "fitted"), (start, "shipped")):
+            for half, which in zip(halves, ("fitted to", "others"), strict=True):
+                off = np.abs(errors(fit, *half, find, None))
+                told = ", ".join(
+                    f"{name} {np.median(each):.1%} ({np.quantile(each, 0.9):.1%})"
+                    for name, each in zip(Found._fields, off, strict=True)
+                )
+                count = half[0].alone.size
+                print(f"{label}, {which}, {count} pools, median (P90) error: {told}")
+
+
+def _stacked(drawn: Sequence[tuple[Pool, Found]]) -> tuple[Pool, Found]:
+    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *drawn)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Costs(eqx.Module):
     service: PromptService
     packed_s: Scalar
     """Server time per prompt out of a backlog, packed into full batches [s]."""
+    work: Scalar
+    """Share of each prompt cell in a backlog, [cells]."""
     sharing: Sharing
     """What prompts save in batches."""
     most: Scalar
@@ -47,6 +49,7 @@ def costs(case: Case, instance: Instance) -> Costs:
     return Costs(
         service=service,
         packed_s=packed.per_prompt_s(service, full_s, case.sizes.prompt_weight),
+        work=packed.work(service, full_s, case.sizes.prompt_weight),
         sharing=packed.sharing(few_s),
         most=most,
         decode_s=jnp.maximum(case.sizes.mean_steps * step_s / most, 1e-9),

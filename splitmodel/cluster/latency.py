@@ -260,8 +260,10 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Reques
         jnp.stack([none, flow.wait_mean_s]),
         jnp.stack([none, flow.wait_variance_s2 - flow.wait_even_s2]),
     )
-    weight = case.sizes.prompt_weight * jnp.stack([1.0 - flow.wait_chance, flow.wait_chance])
-    return _requests(time, None, delay, weight), _requests(time, reference, delay, weight)
+    share = jnp.stack([1.0 - flow.wait_chance, flow.wait_chance])
+    weight = case.sizes.prompt_weight[None, :] * share
+    alone = jax.tree.map(lambda end: jnp.stack([end, end]), reference)
+    return _requests(time, None, delay, weight), _requests(time, alone, delay, weight)
 
 
 def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:

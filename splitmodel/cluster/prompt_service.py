@@ -64,11 +64,22 @@ class Packing(eqx.Module):
     short: Scalar
     """Probability of each prompt cell whose prompts share a batch, [cells]; longer ones run
     alone."""
+    tokens: Scalar
+    """Size of the prompts in each cell, [cells]."""
 
     def sharing(self, times_s: Scalar) -> Sharing:
         """What prompts save in batches, if `one_and_two` take these times [s], [2]."""
         pair = jnp.minimum(0.5 * times_s[1] / times_s[0], 1.0)
         return Sharing(pair, self.iteration.prompts)
+
+    def work(self, service: PromptService, full_s: Scalar, weight: Scalar) -> Scalar:
+        """Share of each prompt cell in a backlog, if a full batch takes `full_s`, [cells].
+
+        In a batch, tokens count; a prompt that runs alone takes the time that it takes.
+        """
+        tokens_s = self.tokens * full_s / self.iteration.prefill_tokens
+        work_s = self.short * tokens_s + (weight - self.short) * service.cells_s
+        return work_s / jnp.sum(work_s)
 
     def per_prompt_s(self, service: PromptService, full_s: Scalar, weight: Scalar) -> Scalar:
         """Server time per prompt [s], if a full batch takes `full_s`."""
@@ -100,4 +111,5 @@ def packing(case: Case) -> Packing:
     filled = jnp.clip(limit - empty, mean_tokens, jnp.maximum(limit, mean_tokens))
     prompts = filled / mean_tokens
     none = jnp.zeros_like(filled)
-    return Packing(Batch(filled, 0.5 * prompts * square_tokens, prompts, none, none), short)
+    full = Batch(filled, 0.5 * prompts * square_tokens, prompts, none, none)
+    return Packing(full, short, tokens)

@@ -24,11 +24,11 @@ from splitmodel.cluster.transfers import transfers_of
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import spread, tabulated_level
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
-from splitmodel.queueing.delay import bounded_even_variance_s2, even_variance_s2
+from splitmodel.queueing.delay import even_variance_s2
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
-from splitmodel.queueing.shortest_queue import Delays, cycle_delay_s, shortest_queue
+from splitmodel.queueing.shortest_queue import Delays, cycle_delay_s, loss_odds, shortest_queue
 from splitmodel.units import Scalar
 
 _TABULATED = np.linspace(0.0, 1.0, 65)
@@ -110,20 +110,22 @@ def splitwise_flow(case: Case) -> Flow:
     lengths = service.lengths(sizes.prompt_weight)
     # A pool that sends prompts elsewhere may be offered more than it can do.
     reference = jnp.minimum(packed, jnp.where(mixes, REFERENCE_LOAD, FULLEST))
+    offered_odds = loss_odds(jnp.maximum(alone, 1e-9), jnp.maximum(own_servers, 1.0))
     alone = alone * reference / jnp.maximum(packed, 1e-9)
+    likelier = offered_odds / loss_odds(jnp.maximum(alone, 1e-9), jnp.maximum(own_servers, 1.0))
     cycle_s = cycle_delay_s(service.mean_s, alone, reference, on_prompt.sharing)
     delays = shortest_queue(lengths, alone, reference, 1.0 - reference, own_servers, cycle_s)
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * on_prompt.packed_s / sizes.mean_prompt_tokens
-    work = sizes.prompt_weight * service.cells_s
     stay = bounded_wait(
         delays,
         lengths,
         reference,
         packed,
+        likelier,
         jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * on_prompt.packed_s),
         own_servers,
-        work / jnp.sum(work),
+        on_prompt.work,
     )
     elsewhere = jnp.where(mixes, stay.elsewhere, 0.0)
 
@@ -165,11 +167,6 @@ def splitwise_flow(case: Case) -> Flow:
     wait_s = (stays * own_s + elsewhere * away_s) / chance
     second_s2 = stays * (own_s2 + own_s**2) + elsewhere * (away_s**2 + _AWAY_SPREAD * crowd_s**2)
     variance_s2 = second_s2 / chance - wait_s**2
-    even_s2 = jnp.where(
-        mixes,
-        bounded_even_variance_s2(wait_s, variance_s2),
-        even_variance_s2(wait_s, variance_s2),
-    )
 
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
@@ -178,7 +175,7 @@ def splitwise_flow(case: Case) -> Flow:
         wait_chance=jnp.minimum(chance, 1.0),
         wait_mean_s=wait_s,
         wait_variance_s2=variance_s2,
-        wait_even_s2=even_s2,
+        wait_even_s2=even_variance_s2(wait_s, variance_s2),
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfers.edges_s,

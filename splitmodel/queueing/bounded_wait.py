@@ -35,20 +35,14 @@ class BoundedFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    pooled: float | Scalar = 0.797
-    """n servers drain a backlog that they share like n^this."""
-    spread: float | Scalar = 0.922
-    """Residual life by which a backlog spreads, over that of the services."""
-    begun: float | Scalar = 1.36
+    begun: float | Scalar = 1.26
     """A limit counts services in progress whole: it is nearer by this many rests of one."""
-    least: float | Scalar = 1.14
-    least_many: float | Scalar = 0.057
-    """Nobody is turned away where nobody waits: no limit is nearer than `least` · n^−this
-    services."""
-    refused: float | Scalar = 0.062
-    """Of those beyond their limit, the share n^−this leaves; the backlogs of n servers differ."""
-    company: float | Scalar = 0.234
-    """Variance by whom a customer is served with, in squares of a service."""
+    least: float | Scalar = 0.92
+    """Nobody is turned away where nobody waits: no limit is nearer than this many services."""
+    company: float | Scalar = 0.87
+    company_of_few: float | Scalar = 0.5
+    """Variance by whom a customer is served with, in squares of a service: where all is full, and
+    over n."""
 
 
 FITTED = BoundedFit()
@@ -79,6 +73,7 @@ def bounded_wait(
     service: Lengths,
     reference: Scalar,
     offered: Scalar,
+    likelier: Scalar,
     limit_s: Scalar,
     servers: Scalar,
     work: Scalar,
@@ -91,6 +86,8 @@ def bounded_wait(
         service: lengths of service.
         reference: load per server of the open queue, below 1.
         offered: load per server if nobody went elsewhere; may exceed 1.
+        likelier: odds that servers are all busy where nobody waits, at that load over those at
+            `reference`.
         limit_s: backlog at the shortest queue, services in progress counted whole, beyond which a
             customer goes elsewhere, by size and falling with it [s], [sizes].
         servers: n, a real number; below one it counts as one.
@@ -98,19 +95,17 @@ def bounded_wait(
         fit: its constants.
     """
     servers = jnp.maximum(servers, 1.0)
-    least_s = fit.least * service.mean_s * servers**-fit.least_many
+    least_s = fit.least * service.mean_s
     beyond_least = (limit_s - fit.begun * delays.residual_s - least_s) / (_SOFT * least_s)
     limit_s = least_s * (1.0 + _SOFT * jax.nn.softplus(beyond_least))
-    variance_s2 = jnp.clip(delays.variation, 0.05, 1.0) * delays.mean_s**2
+    variance_s2 = jnp.maximum(delays.variation, 0.02) * delays.mean_s**2
     free = delay_from_moments(delays.mean_s, variance_s2)
 
     # Places between limits, ascending: the limits of the largest customers come first.
     starts_s = jnp.maximum(limit_s[::-1] - free.shift_s, 0.0)
     starts_s = jnp.concatenate([jnp.zeros_like(starts_s[:1]), starts_s])
     gone = jnp.concatenate([jnp.zeros_like(work[:1]), jnp.cumsum(work[::-1])])
-    residual_s = fit.spread * 0.5 * service.second_s2 / service.mean_s
-    drift = reference - offered * (1.0 - gone)
-    fall = 1.0 / free.scale_s + servers**fit.pooled * drift / residual_s
+    fall = (1.0 - offered * (1.0 - gone)) / ((1.0 - reference) * free.scale_s)
     end_s = starts_s[-1:] + _FAR / jnp.maximum(fall[-1:], 1e-6)
     widths_s = jnp.diff(jnp.concatenate([starts_s, end_s]))
     logs = -jnp.concatenate([jnp.zeros_like(fall[:1]), jnp.cumsum(fall * widths_s)])
@@ -121,20 +116,24 @@ def bounded_wait(
     whole = at_start + jnp.sum(parts[0])
 
     # More or fewer states in which all servers are busy change the odds of that.
-    odds = jnp.log(delays.chance) - jnp.log1p(-jnp.minimum(delays.chance, 1.0 - 1e-6))
+    chance = jnp.clip(delays.chance, 1e-30, 1.0 - 1e-6)
+    odds = jnp.log(chance) - jnp.log1p(-chance) + jnp.log(likelier)
     busy = jax.nn.sigmoid(odds + jnp.log(whole) + highest) / whole
     beyond = jnp.cumsum(parts[0][::-1])[::-1][1:]
     stays, first, second = (busy * jnp.cumsum(part)[:-1][::-1] for part in parts)
     # A delay without a density is one of no time, too.
-    elsewhere = (busy * beyond)[::-1] * servers**-fit.refused
+    elsewhere = busy * beyond[::-1]
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
     mean_s = first / delayed
     variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)
+    # Where the backlog hardly varies, batches do.
+    company = fit.company * (1.0 - reference / jnp.maximum(offered, reference))
+    company = company + fit.company_of_few / servers
     return Stay(
         elsewhere=elsewhere,
         chance=jnp.minimum(delayed / jnp.maximum(1.0 - elsewhere, 1e-3), 1.0),
         mean_s=mean_s,
-        variance_s2=variance_s2 + fit.company * service.mean_s**2,
+        variance_s2=variance_s2 + company * service.mean_s**2,
     )
 
 

@@ -72,12 +72,6 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
 
 
-def bounded_even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
-    """The same where a delay has an upper bound, so that its tail is shorter [s²]."""
-    variation = (jnp.sqrt(variance_s2 + 1e-20) / jnp.maximum(mean_s, _TINY_S)) ** 1.4
-    return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
-
-
 def delay_from_moments(mean_s: Scalar, variance_s2: Scalar) -> Delay:
     """Delay with this mean [s] and variance [s²]; shapes broadcast.
 

@@ -213,7 +213,7 @@ def filled_share(
     Arguments as in `shortest_queue`; services that vary as exponential ones do.
     """
     servers, alone = jnp.maximum(servers, 1.0), jnp.maximum(alone, _LEAST)
-    odds = _loss_odds(alone, jnp.log(alone), servers)
+    odds = loss_odds(alone, servers)
     return (odds / (odds + slack)) ** fit.filled
 
 
@@ -241,7 +241,7 @@ def shortest_queue(
     alone, packed = jnp.maximum(alone, _LEAST), jnp.maximum(packed, _LEAST)
     log_alone = jnp.log(alone)
     log_packed = jnp.where(packed > 0.5, jnp.log1p(-slack), jnp.log(packed))
-    odds = _loss_odds(alone, log_alone, servers)
+    odds = loss_odds(alone, servers)
     waits = odds / (odds + slack)
 
     def load(filled: Scalar) -> Scalar:
@@ -270,13 +270,17 @@ def _rest(log_load: Scalar) -> Scalar:
     return jnp.maximum(-jnp.expm1(jnp.minimum(log_load, 0.0)), 1e-5)
 
 
-def _loss_odds(load: Scalar, log_load: Scalar, servers: Scalar) -> Scalar:
+def loss_odds(load: Scalar, servers: Scalar) -> Scalar:
     """Odds that all of n servers are busy where whom they cannot serve at once is lost.
+
+    Args:
+        load: per server if nobody was lost, positive; may exceed 1.
+        servers: n, a real number, at least one.
 
     References:
         Janssen, van Leeuwaarden and Zwart (2008), theorem 3.
     """
-    off = load - 1.0
+    log_load, off = jnp.log(load), load - 1.0
     # Where load is near one, digits of load − 1 − log(load) cancel.
     excess = jnp.where(jnp.abs(off) < 0.02, off**2 * (0.5 - off / 3.0), off - log_load)
     deviations = jnp.sqrt(jnp.maximum(2.0 * servers * excess, 1e-12))

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.shortest_queue import lengths, shortest_queue, shortest_residual
+from splitmodel.queueing.shortest_queue import (
+    Sharing,
+    cycle_batch,
+    cycle_delay_s,
+    filled_share,
+    lengths,
+    shortest_queue,
+    shortest_residual,
+)
 
 pytestmark = pytest.mark.numerics
 
@@ -28,9 +36,14 @@ def service(mean_s, second_s2, edges_s):
     return lengths(jnp.asarray(mean_s), jnp.asarray(second_s2), jnp.asarray(edges_s), weight)
 
 
+SHARING = Sharing(pair=jnp.asarray(0.7), most=jnp.asarray(6.0))
+
+
 @jax.jit
 def delays(service, load, packed, servers):
-    return shortest_queue(service, load, packed, 1.0 - packed, jnp.asarray(servers, dtype=float))
+    servers = jnp.asarray(servers, dtype=float)
+    cycle_s = cycle_delay_s(service.mean_s, load, packed, SHARING)
+    return shortest_queue(service, load, packed, 1.0 - packed, servers, cycle_s)
 
 
 def at_loads(service, packing=1.0, servers=1.0):
@@ -117,3 +130,35 @@ def test_beyond_is_the_tail_of_a_delay_with_this_mean():
     tail = found.beyond(times_s)
     assert float(tail[0]) == 1.0
     assert float(jnp.trapezoid(tail, times_s)) == pytest.approx(float(found.mean_s), rel=1e-3)
+
+
+def test_a_batch_holds_those_who_come_while_it_is_served():
+    """k = λ·s(k)/n, s linear between one, two and a full batch; one below a load of one."""
+    alone = jnp.asarray([0.2, 1.0, 1.2, 1.6, 1.8])
+    found = np.asarray(cycle_batch(alone, 0.5 * alone, SHARING))
+    np.testing.assert_allclose(found[:2], 1.0, rtol=1e-6)
+    batch_s = np.interp(found, [1.0, 2.0, 6.0], [1.0, 1.4, 3.0])
+    np.testing.assert_allclose(alone[2:] * batch_s[2:], found[2:], rtol=1e-5)
+    assert (np.diff(found[1:]) > 0.0).all()
+
+
+def test_many_busy_servers_have_a_delay_of_cycles():
+    """Two batches less a service, and hardly any variation; one server has no cycles."""
+    load, packed = jnp.asarray(1.6), jnp.asarray(0.8)
+    batch_s = float(cycle_batch(load, packed, SHARING)) / float(load)
+    many = delays(constant(), load, packed, 60.0)
+    assert float(many.chance) > 0.9
+    assert float(many.mean_s) == pytest.approx(2.0 * batch_s - 1.0, rel=0.3)
+    assert float(many.variation) < 0.2
+    one = delays(constant(), load, packed, 1.0)
+    assert float(one.variation) > float(many.variation)
+
+
+def test_batches_fill_as_waiting_becomes_common():
+    loads = jnp.linspace(0.05, 0.95, 20)
+    for servers in (1.0, 20.0):
+        share = np.asarray(filled_share(loads, 0.5 * loads, 1.0 - 0.5 * loads, servers))
+        assert ((share > 0.0) & (share < 1.0)).all()
+        assert (np.diff(share) > 0.0).all()
+    # Of many servers, there is nearly always a free one.
+    assert float(filled_share(0.5, 0.25, 0.75, 20.0)) < float(filled_share(0.5, 0.25, 0.75, 1.0))
