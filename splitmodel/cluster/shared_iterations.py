@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from splitmodel.cluster.flow import FULLEST
-from splitmodel.queueing.shortest_queue import Sharing, cycle_batch, filled_share
+from splitmodel.queueing.shortest_queue import Sharing, busy_chance, cycle_batch
 from splitmodel.units import Scalar
 
 
@@ -49,7 +49,8 @@ def shared_iterations(
     alone, both_s = rate_rps * prefill_s, prefill_s + decode_s
     occupied = alone + 0.5 * rate_rps * decode_s
     packed = jnp.minimum(discount * occupied, FULLEST)
-    filled = filled_share(occupied, packed, 1.0 - packed, count)
+    # All machines have a prompt, and one of them a second one that waits.
+    filled = busy_chance(occupied, packed, 1.0 - packed, count) ** 2
     pair = (decode_s + 2.0 * sharing.pair * prefill_s) / (2.0 * both_s)
     prompts = cycle_batch(
         rate_rps * both_s,

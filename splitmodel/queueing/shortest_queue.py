@@ -205,16 +205,50 @@ def cycle_delay_s(
     return mean_s * (1.0 + 2.0 * fit.refilled * longer)
 
 
-def filled_share(
-    alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar, fit: QueueFit = FITTED
+def busy_chance(
+    alone: Scalar,
+    packed: Scalar,
+    slack: Scalar,
+    servers: Scalar,
+    unequal: Scalar = 1.0,
+    fit: QueueFit = FITTED,
 ) -> Scalar:
-    """How far batches are filled: 0 where customers are served alone, 1 in full batches.
+    """Chance that all servers are busy; arguments as in `shortest_queue`.
 
-    Arguments as in `shortest_queue`; services that vary as exponential ones do.
+    Args:
+        alone: load per server if every customer were served alone, may exceed 1.
+        packed: load per server if all batches were full.
+        slack: 1 − packed.
+        servers: n, a real number; below one it counts as one.
+        unequal: squared coefficient of variation of the services; 1 for exponential ones.
+        fit: constants.
     """
-    servers, alone = jnp.maximum(servers, 1.0), jnp.maximum(alone, _LEAST)
+    loads = _loads(alone, packed, slack, servers)
+    decay = loads.servers**fit.unshared * loads.at(fit.filled * unequal**-fit.filled_equal)
+    return loads.odds / (loads.odds + _rest(decay))
+
+
+class _Loads(NamedTuple):
+    """Logarithms of both loads, and a first guess of how common waiting is."""
+
+    servers: Scalar
+    alone: Scalar
+    packed: Scalar
+    odds: Scalar
+    waits: Scalar
+
+    def at(self, exponent: Scalar, least: Scalar = 0.0) -> Scalar:
+        """Between them, the nearer to that of full batches the more common waiting is."""
+        filled = least + (1.0 - least) * self.waits**exponent
+        return (1.0 - filled) * self.alone + filled * self.packed
+
+
+def _loads(alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar) -> _Loads:
+    servers = jnp.maximum(servers, 1.0)
+    alone, packed = jnp.maximum(alone, _LEAST), jnp.maximum(packed, _LEAST)
+    log_packed = jnp.where(packed > 0.5, jnp.log1p(-slack), jnp.log(packed))
     odds = loss_odds(alone, servers)
-    return (odds / (odds + slack)) ** fit.filled
+    return _Loads(servers, jnp.log(alone), log_packed, odds, odds / (odds + slack))
 
 
 def shortest_queue(
@@ -237,28 +271,20 @@ def shortest_queue(
         cycle_s: delay where many servers are always busy [s].
         fit: its constants.
     """
-    servers = jnp.maximum(servers, 1.0)
-    alone, packed = jnp.maximum(alone, _LEAST), jnp.maximum(packed, _LEAST)
-    log_alone = jnp.log(alone)
-    log_packed = jnp.where(packed > 0.5, jnp.log1p(-slack), jnp.log(packed))
-    odds = loss_odds(alone, servers)
-    waits = odds / (odds + slack)
-
-    def load(filled: Scalar) -> Scalar:
-        return (1.0 - filled) * log_alone + filled * log_packed
-
+    loads = _loads(alone, packed, slack, servers)
+    servers = loads.servers
     unequal = jnp.clip(service.second_s2 / service.mean_s**2 - 1.0, 0.02, 3.0)
-    decay = servers**fit.unshared * load(waits ** (fit.filled * unequal**-fit.filled_equal))
-    chance = odds / (odds + _rest(decay))
+    chance = busy_chance(alone, packed, slack, servers, unequal, fit)
     at_best_s, at_best_variation = shortest_residual(service, servers)
-    busy = load(fit.filled_least + (1.0 - fit.filled_least) * waits**fit.filled_delay)
+    busy = loads.at(fit.filled_delay, fit.filled_least)
     backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
     cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
     rest_s = (1.0 - cycling) * at_best_s
     mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog
     first = rest_s / mean_s
-    even = fit.even + fit.even_batches * (1.0 - packed / alone) + fit.even_cycles * cycling
+    saved = -jnp.expm1(loads.packed - loads.alone)
+    even = fit.even + fit.even_batches * saved + fit.even_cycles * cycling
     even = even * jnp.log(jnp.minimum(servers, _MANY))
     even = -_EVENEST * jnp.expm1(-even / _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)

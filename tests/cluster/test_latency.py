@@ -29,8 +29,10 @@ def idle(load):
     edges = jnp.asarray(load.prompt_edges_tokens)
     zero = jnp.zeros(())
     names = Flow.__dataclass_fields__
+    nobody = jnp.zeros_like(edges[1:])
     return Flow(
         **{name: zero for name in names}
+        | {name: nobody for name in names if name.startswith("wait_")}
         | {
             "prefill_edges_s": prefill_s(edges),
             "transfer_edges_s": transfer_s(edges),

@@ -7,9 +7,9 @@ import pytest
 
 from splitmodel.queueing.shortest_queue import (
     Sharing,
+    busy_chance,
     cycle_batch,
     cycle_delay_s,
-    filled_share,
     lengths,
     shortest_queue,
     shortest_residual,
@@ -133,7 +133,7 @@ def test_beyond_is_the_tail_of_a_delay_with_this_mean():
 
 
 def test_a_batch_holds_those_who_come_while_it_is_served():
-    """k = λ·s(k)/n, s linear between one, two and a full batch; one below a load of one."""
+    """As k = λ·s(k)/n, s linear between one, two and a full batch; one below a load of one."""
     alone = jnp.asarray([0.2, 1.0, 1.2, 1.6, 1.8])
     found = np.asarray(cycle_batch(alone, 0.5 * alone, SHARING))
     np.testing.assert_allclose(found[:2], 1.0, rtol=1e-6)
@@ -154,11 +154,11 @@ def test_many_busy_servers_have_a_delay_of_cycles():
     assert float(one.variation) > float(many.variation)
 
 
-def test_batches_fill_as_waiting_becomes_common():
-    loads = jnp.linspace(0.05, 0.95, 20)
-    for servers in (1.0, 20.0):
-        share = np.asarray(filled_share(loads, 0.5 * loads, 1.0 - 0.5 * loads, servers))
-        assert ((share > 0.0) & (share < 1.0)).all()
-        assert (np.diff(share) > 0.0).all()
-    # Of many servers, there is nearly always a free one.
-    assert float(filled_share(0.5, 0.25, 0.75, 20.0)) < float(filled_share(0.5, 0.25, 0.75, 1.0))
+def test_servers_are_all_busy_where_they_cannot_serve_one_by_one():
+    loads = jnp.linspace(0.05, 1.8, 30)
+    for servers in (1.0, 200.0):
+        chance = np.asarray(busy_chance(loads, 0.5 * loads, 1.0 - 0.5 * loads, servers))
+        assert ((chance >= 0.0) & (chance < 1.0)).all()
+        assert (np.diff(chance) >= 0.0).all()
+    assert chance[0] < 1e-6
+    assert chance[-1] > 0.9
