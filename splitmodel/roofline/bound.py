@@ -20,8 +20,7 @@ from splitmodel.units import Scalar
 def p_norm(a: Scalar, b: Scalar, exponent: Scalar) -> Scalar:
     """(aᵖ + bᵖ)^(1/p) of positive `a`, `b`: a smooth maximum, evaluated in log space."""
     larger = jnp.maximum(a, b)
-    # Not logaddexp, which takes several times as long: what it does for other ranges of arguments,
-    # a compiler does not turn into vector instructions.
+    # By hand, without the cases of other arguments that logaddexp provides for.
     power = jnp.exp(exponent * jnp.log(jnp.minimum(a, b) / larger))
     return larger * jnp.exp(jnp.log(1.0 + power) / exponent)
 
