@@ -237,13 +237,7 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     ttft, ttft_slowdown = _ttft(case, flow, reference_s[0])
     tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
     e2e, e2e_slowdown = _e2e(case, flow, reference_s)
-    groups = (
-        (ttft,),
-        (e2e,),
-        (tbt,),
-        (ttft_slowdown,),
-        (tbt_slowdown, e2e_slowdown),
-    )
+    groups = ((ttft,), (e2e,), (tbt,), (ttft_slowdown,), (tbt_slowdown, e2e_slowdown))
     return Latencies(tuple(map(_stacked, groups)))
 
 

@@ -159,9 +159,10 @@ class Requests(eqx.Module):
         waited = self.delay.chance * self.delay.scale_s * per_reference
 
         def at_deviations(value: Scalar, variance: Scalar, places: tuple[float, ...]) -> jax.Array:
+            """In one pass, whose rounding counts for little beside the blur."""
             mean = _total(self.weight * value)
-            squares = variance + (value - mean) ** 2 + (_BLUR * value) ** 2
-            deviation = jnp.sqrt(_total(self.weight * squares))
+            square = _total(self.weight * (variance + (1.0 + _BLUR**2) * value**2))
+            deviation = jnp.sqrt(jnp.maximum(square - mean**2, (_BLUR * mean) ** 2))
             return mean + deviation * jnp.asarray(np.array(places), dtype=float)
 
         earliest = jnp.min(jnp.minimum(low, high), where=self.weight > 0.0, initial=jnp.inf)

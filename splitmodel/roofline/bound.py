@@ -19,7 +19,10 @@ from splitmodel.units import Scalar
 
 def p_norm(a: Scalar, b: Scalar, exponent: Scalar) -> Scalar:
     """(aᵖ + bᵖ)^(1/p) of positive `a`, `b`: a smooth maximum, evaluated in log space."""
-    return a * jnp.exp(jnp.logaddexp(exponent * jnp.log(b / a), 0.0) / exponent)
+    larger = jnp.maximum(a, b)
+    # By hand, without the cases of other arguments that logaddexp provides for.
+    power = jnp.exp(exponent * jnp.log(jnp.minimum(a, b) / larger))
+    return larger * jnp.exp(jnp.log(1.0 + power) / exponent)
 
 
 class GpuSeconds(eqx.Module):

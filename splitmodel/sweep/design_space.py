@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from splitmodel.errors import InputError, check_choice, check_range
-from splitmodel.specs.design import cluster_of, is_baseline
+from splitmodel.specs.design import is_baseline
 from splitmodel.specs.entry import Entry
 from splitmodel.specs.files import read_file
 from splitmodel.specs.host_only import HostOnly
@@ -20,7 +20,7 @@ from splitmodel.sweep.axes import AXES, axis_values
 from splitmodel.sweep.counting import counts
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.generate import CONSTRAINED, LIMITS
-from splitmodel.sweep.kinds import Axes, has, kinds_of
+from splitmodel.sweep.kinds import Axes, hardware, has, kinds_of
 from splitmodel.sweep.lattice import Kind, Lattice, block_rows
 from splitmodel.sweep.mixes import mix
 from splitmodel.sweep.toml import toml_value, values_of
@@ -114,7 +114,7 @@ class DesignSpace:
 
     def _check_not_empty(self) -> None:
         for design in self.design:
-            cluster_of(design)  # raises where there is no such design
+            hardware({"design": design})  # raises where there is no such design
         if next(self._every_kind(None), None) is None:
             raise InputError(
                 f"{next(iter(self.limits))}: no configuration is within the limits; the smallest "

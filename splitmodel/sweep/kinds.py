@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from splitmodel.errors import InputError
 from splitmodel.specs.cluster import Cluster
-from splitmodel.specs.design import cluster_of, is_baseline
+from splitmodel.specs.design import DESIGN_NAMES, cluster_of, is_baseline
 from splitmodel.sweep.axes import AXES
 from splitmodel.sweep.generate import LIMITS, SLACK
 from splitmodel.sweep.lattice import COLUMNS, Kind
@@ -72,7 +73,7 @@ def kinds_of(
                 fixed |= dict(zip(dial, values, strict=True))
             labels = {name: value for name, value in fixed.items() if name not in _COLUMN_OF}
             alone = [{name: (fixed[name],)} for name in fixed.keys() & _COLUMN_OF.keys()]
-            cluster = _cluster(labels)
+            cluster = hardware(labels)
             turned = _trimmed(cluster, _columns([*alone, *inner], rate_rps), limits)
             if all(len(values) for dial in turned for values in dial.values()):
                 yield Kind(labels, cluster, load_of(labels.get("workload")), turned)
@@ -90,10 +91,22 @@ def _dials(axes: Axes, zipped: Sequence[Sequence[str]]) -> list[Axes]:
     return dials
 
 
-def _cluster(labels: Mapping[str, Any]) -> Cluster:
-    """A cluster of these hardware and policies."""
-    given = {name: value for name, value in labels.items() if name != "workload"}
-    if not is_baseline(labels["design"]):
+def hardware(labels: Mapping[str, Any]) -> Cluster:
+    """A cluster of these hardware and policies; its counts play no role.
+
+    Raises:
+        InputError: for an unknown name or a value out of range.
+    """
+    given = tuple((name, value) for name, value in labels.items() if name != "workload")
+    # Other designs may name files, which may change.
+    known = labels["design"] in DESIGN_NAMES
+    return (_cluster if known else _cluster.__wrapped__)(given)
+
+
+@lru_cache(maxsize=1024)
+def _cluster(labels: tuple[tuple[str, Any], ...]) -> Cluster:
+    given = dict(labels)
+    if not is_baseline(given["design"]):
         both = given.pop("power_cap", None)
         caps = {role: given.pop(f"{role}_power_cap", both) for role in ("prompt", "token")}
         given["power_cap"] = {role: cap for role, cap in caps.items() if cap is not None}

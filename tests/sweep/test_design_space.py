@@ -32,6 +32,24 @@ def test_a_product_holds_every_combination_in_the_order_of_its_axes():
     ]
 
 
+def test_machines_of_a_file_are_read_anew_each_time(tmp_path):
+    path = tmp_path / "own.toml"
+
+    def write(price: float) -> None:
+        path.write_text(
+            '[machines.big]\ngpu = "H100-80GB"\nlike = "DGX-H100"\ngpus = 8\n'
+            "infiniband_gb_per_s = 400\n"
+            f"price_sets.default = {{ usd_per_hour = {price}, power_provisioned_w = 9000 }}\n"
+        )
+
+    write(50.0)
+    space = DesignSpace(design=[f"baseline-{path}", "baseline-H100"], machines=1)
+    before = [kind.cluster.mixed.machine.usd_per_hour for kind in space.kinds(None)]
+    write(60.0)
+    after = [kind.cluster.mixed.machine.usd_per_hour for kind in space.kinds(None)]
+    assert before == [50.0, after[1]] and after[0] == 60.0
+
+
 def test_a_single_value_is_an_axis_of_one():
     space = DesignSpace(design="AA", prompt=25, token=np.int64(26), mixed_pool=False)
     assert space.axes == {
