@@ -25,6 +25,9 @@ def networked(cluster, bytes_per_s):
     )
 
 
+MODEL = "bloom-176b"
+
+
 def slow(prompt, token, **policies):
     """Machines whose link takes PER_TOKEN_S for a token."""
     policies = {"kv_transfer": "serialized", "mixed_pool": False} | policies
@@ -162,14 +165,13 @@ def test_both_tiers_agree_where_links_are_waited_for(cluster, trace, gb_per_s):
         1e9 * gb_per_s,
     )
     load = sm.Workload.azure(trace, rate_rps=1.0)
-    asked = {"model": "bloom-176b"}
-    saturation_rps = float(sm.evaluate(machines, load, **asked).saturation_rps)
+    saturation_rps = float(sm.evaluate(machines, load, model=MODEL).saturation_rps)
     for share in (0.05, 0.3, 0.6, 0.8, 0.9):
         rate_rps = share * saturation_rps
         at_rate = load.with_rate(rate_rps)
-        analytic = sm.evaluate(machines, at_rate, **asked)
+        analytic = sm.evaluate(machines, at_rate, model=MODEL)
         simulated = sm.evaluate(
-            machines, at_rate, **asked, tier="simulate", duration_s=40_000 / rate_rps
+            machines, at_rate, model=MODEL, tier="simulate", duration_s=40_000 / rate_rps
         )
         assert simulated.status == analytic.status == 0.0
         assert float(analytic.kv_transfer_s) == pytest.approx(
@@ -177,5 +179,5 @@ def test_both_tiers_agree_where_links_are_waited_for(cluster, trace, gb_per_s):
         )
         np.testing.assert_allclose(analytic.tbt_s[:2], simulated.tbt_s[:2], rtol=within)
     assert simulated.kv_transfer_s > 3.0 * float(
-        sm.evaluate(machines, load.with_rate(1e-3), **asked).kv_transfer_s
+        sm.evaluate(machines, load.with_rate(1e-3), model=MODEL).kv_transfer_s
     )
