@@ -71,10 +71,9 @@ class Pool(NamedTuple):
     work: jax.Array
     """Its share in the load, [sizes]."""
 
-    def delays(self, fit: QueueFit = shortest.FITTED, most: float = 1.0) -> Delays:
-        """Delays as the approximation has them, at a load of at most `most`."""
-        packed = jnp.minimum(self.packed, most)
-        alone = self.alone * packed / self.packed
+    def delays(self, fit: QueueFit = shortest.FITTED) -> Delays:
+        """Delays of the open queue as the approximation has them."""
+        alone, packed = self.alone, self.packed
         cycle_s = shortest.cycle_delay_s(self.service.mean_s, alone, packed, self.sharing, fit)
         return shortest.shortest_queue(
             self.service, alone, packed, 1.0 - packed, self.servers, cycle_s, fit
@@ -87,17 +86,14 @@ class Pool(NamedTuple):
 
     def found_bounded(self, fit: BoundedFit) -> Found:
         """What the fit of the bounded queue says, behind the open one that ships."""
-        reference = jnp.minimum(self.packed, REFERENCE_LOAD)
-        alone = self.alone * jnp.stack([jnp.ones(()), reference / self.packed])
-        odds = shortest.loss_odds(alone, self.servers)
-        stay = bounded.bounded_wait(
-            self.delays(most=REFERENCE_LOAD),
+        _, stay = bounded.offered_queue(
             self.service,
-            reference,
+            self.alone,
             self.packed,
-            odds[0] / odds[1],
+            REFERENCE_LOAD,
             self.limit_s,
             self.servers,
+            self.sharing,
             self.work,
             fit,
         )

@@ -54,7 +54,12 @@ def _options(level: int) -> dict[str, Any] | None:
     """Options for XLA, where this version has them."""
     if jax.default_backend() != "cpu":
         return None
-    options = {"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": False}
+    return known_options(xla_backend_optimization_level=level, xla_cpu_use_fusion_emitters=False)
+
+
+@cache
+def known_options(**options: Any) -> dict[str, Any] | None:
+    """These compiler options, or None where this version of XLA lacks one of them."""
     try:
         jax.jit(lambda: 0.0, compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:

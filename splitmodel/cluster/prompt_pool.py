@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs
 from splitmodel.cluster.flow import FULLEST
-from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, bounded_wait
-from splitmodel.queueing.shortest_queue import Delays, cycle_delay_s, loss_odds, shortest_queue
+from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, offered_queue
+from splitmodel.queueing.shortest_queue import Delays
 from splitmodel.units import Flag, Scalar
 
 _COMPANY = 0.35
@@ -51,23 +51,17 @@ def prompt_pool(
     cluster, load, sizes, service = case.cluster, case.load, case.sizes, cost.service
     packed = jnp.maximum(rate_rps * cost.packed_s / servers, _LEAST)
     alone = jnp.maximum(rate_rps * service.mean_s / servers, _LEAST)
-    lengths = service.lengths(sizes.prompt_weight)
-    # A pool that sends prompts elsewhere may be offered more than it can do.
-    reference = jnp.minimum(packed, jnp.where(mixes, REFERENCE_LOAD, FULLEST))
-    eased = alone * reference / packed
-    cycle_s = cycle_delay_s(service.mean_s, eased, reference, cost.sharing)
-    delays = shortest_queue(lengths, eased, reference, 1.0 - reference, servers, cycle_s)
     spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
     limit_s = spare_tokens * cost.packed_s / sizes.mean_prompt_tokens
-    at_least_one = jnp.maximum(servers, 1.0)
-    stay = bounded_wait(
-        delays,
-        lengths,
-        reference,
+    # A pool that sends prompts elsewhere may be offered more than it can do.
+    delays, stay = offered_queue(
+        service.lengths(sizes.prompt_weight),
+        alone,
         packed,
-        loss_odds(alone, at_least_one) / loss_odds(eased, at_least_one),
+        jnp.where(mixes, REFERENCE_LOAD, FULLEST),
         jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * cost.packed_s),
         servers,
+        cost.sharing,
         cost.work,
     )
     by_prompt = _by_prompt(case, delays, service.mean_s)

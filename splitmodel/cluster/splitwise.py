@@ -50,7 +50,7 @@ def splitwise_flow(case: Case) -> Flow:
     on_prompt, on_token = (jax.tree.map(lambda leaf, k=k: leaf[k], both) for k in (0, 1))
     service = on_prompt.service
     # A pool does no more than its links carry.
-    transfers = transfers_of(case, prompt, token, service)
+    transfers = transfers_of(case, prompt, token, on_prompt)
     decode_rps = token_servers / on_token.decode_s
     prompt_rps = jnp.minimum(prompt_servers / on_prompt.packed_s, transfers.out.most_rps)
     token_rps = jnp.minimum(decode_rps, transfers.into.most_rps)

@@ -6,8 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
+from splitmodel.cluster.costs import Costs
 from splitmodel.cluster.flow import FULLEST
-from splitmodel.cluster.prompt_service import PromptService, packing
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
 from splitmodel.iteration.memory import kv_bytes_per_token, kv_capacity_bytes
@@ -77,11 +77,10 @@ class Transfers(eqx.Module):
         return wait.or_longer(Wait(batch_s, 2.0 * batch_s**2))
 
 
-def transfers_of(
-    case: Case, prompt: Instance, token: Instance, service: PromptService
-) -> Transfers:
-    """Transfers of a case's requests, whose prefill is `service`."""
+def transfers_of(case: Case, prompt: Instance, token: Instance, on_prompt: Costs) -> Transfers:
+    """Transfers of a case's requests, with what these cost a prompt machine."""
     cluster, load, how = case.cluster, case.load, case.cluster.kv_transfer
+    service = on_prompt.service
 
     def alone_s(how: Scalar | float) -> Scalar:
         return visible_transfer_s(
@@ -114,7 +113,7 @@ def transfers_of(
         hidden_s=jnp.maximum(spare_s, 0.0),
         serialized=jnp.maximum(forced, share),
         forced=forced,
-        full=packing(case).iteration.prompts,
+        full=on_prompt.sharing.most,
     )
 
 

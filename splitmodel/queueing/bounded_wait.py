@@ -22,8 +22,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitmodel.queueing.delay import delay_from_moments
-from splitmodel.queueing.shortest_queue import Delays, Lengths
+from splitmodel.queueing.shortest_queue import (
+    Delays,
+    Lengths,
+    Sharing,
+    cycle_delay_s,
+    loss_odds,
+    shortest_queue,
+)
 from splitmodel.units import Scalar
 
 REFERENCE_LOAD = 0.9
@@ -69,6 +75,41 @@ class Stay(NamedTuple):
     """Its variance [s²]."""
 
 
+def offered_queue(
+    service: Lengths,
+    alone: Scalar,
+    packed: Scalar,
+    most: Scalar,
+    limit_s: Scalar,
+    servers: Scalar,
+    sharing: Sharing,
+    work: Scalar,
+    fit: BoundedFit = FITTED,
+) -> tuple[Delays, Stay]:
+    """The open queue at a load that it can serve, and from there what becomes of all customers.
+
+    Args:
+        service: lengths of service.
+        alone: load per server if every customer came in and was served alone.
+        packed: load per server if every customer came in and all batches were full; may exceed 1.
+        most: most of that at which the open queue is looked at, below 1.
+        limit_s: as in `bounded_wait`.
+        servers: likewise.
+        sharing: what batches save.
+        work: as in `bounded_wait`.
+        fit: its constants.
+    """
+    reference = jnp.minimum(packed, most)
+    eased = alone * reference / packed
+    cycle_s = cycle_delay_s(service.mean_s, eased, reference, sharing)
+    delays = shortest_queue(service, eased, reference, 1.0 - reference, servers, cycle_s)
+    at_least_one = jnp.maximum(servers, 1.0)
+    likelier = loss_odds(alone, at_least_one) / loss_odds(eased, at_least_one)
+    return delays, bounded_wait(
+        delays, service, reference, packed, likelier, limit_s, servers, work, fit
+    )
+
+
 def bounded_wait(
     delays: Delays,
     service: Lengths,
@@ -99,8 +140,7 @@ def bounded_wait(
     least_s = fit.least * service.mean_s
     beyond_least = (limit_s - fit.begun * delays.residual_s - least_s) / (_SOFT * least_s)
     limit_s = least_s * (1.0 + _SOFT * jax.nn.softplus(beyond_least))
-    variance_s2 = jnp.maximum(delays.variation, 0.02) * delays.mean_s**2
-    free = delay_from_moments(delays.mean_s, variance_s2)
+    free = delays.delay
 
     # Places between limits, ascending: the limits of the largest customers come first.
     starts_s = jnp.maximum(limit_s[::-1] - free.shift_s, 0.0)

@@ -27,7 +27,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 
-from splitmodel.queueing.delay import delay_from_moments
+from splitmodel.queueing.delay import Delay, delay_from_moments
 from splitmodel.units import Scalar
 
 
@@ -72,6 +72,8 @@ _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
 _LEAST = 1e-9
 """Loads below this are none; keeps logarithms finite."""
+_LEAST_VARIATION = 0.02
+"""Squared; keeps the scale of a delay's exponential part away from zero."""
 
 
 class Sharing(NamedTuple):
@@ -107,20 +109,11 @@ class Delays(eqx.Module):
     """Of that, mean rest of the service in progress [s]."""
 
     @property
-    def queued(self) -> Scalar:
-        """Probability that others wait at the shortest queue."""
-        return self.chance * (1.0 - self.residual_s / self.mean_s)
-
-    @property
-    def moments(self) -> tuple[Scalar, Scalar]:
-        """Mean [s] and second moment [s²] over all customers."""
-        mean_s = self.chance * self.mean_s
-        return mean_s, mean_s * self.mean_s * (1.0 + self.variation)
-
-    def beyond(self, time_s: Scalar) -> Scalar:
-        """P(delay > time) of those who have one, as a constant and an exponential delay."""
-        variance_s2 = jnp.clip(self.variation, 0.05, 1.0) * self.mean_s**2
-        return delay_from_moments(self.mean_s, variance_s2).beyond(time_s)
+    def delay(self) -> Delay:
+        """Delay of those who have one: a constant and an exponential, or with some chance."""
+        return delay_from_moments(
+            self.mean_s, jnp.maximum(self.variation, _LEAST_VARIATION) * self.mean_s**2
+        )
 
 
 def lengths(mean_s: Scalar, second_s2: Scalar, edges_s: Scalar, weight: Scalar) -> Lengths:

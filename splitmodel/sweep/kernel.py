@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
+from splitmodel.compilation import known_options
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.generate import allowed, axes_of, rows_of
 from splitmodel.sweep.lattice import Blocks
@@ -110,15 +111,5 @@ def _dealt(mesh: Mesh, function: Any, whole: int, dealt: int, wide: bool = False
     """
     specs = (_ALL,) * whole + (_DEALT,) * dealt
     mapped = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=_DEALT, check_vma=False)
-    options = _WIDE if wide and mesh.devices.flat[0].platform == "cpu" and _has_wide() else None
-    return jax.jit(mapped, compiler_options=options)
-
-
-@cache
-def _has_wide() -> bool:
-    """Whether this version of XLA has the option."""
-    try:
-        jax.jit(lambda: 0.0, compiler_options=_WIDE).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return jax.jit(mapped, compiler_options=known_options(**_WIDE) if wide and on_cpu else None)
