@@ -21,6 +21,7 @@ from tqdm import tqdm
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs, costs
 from splitmodel.cluster.make_case import make_case
+from splitmodel.cluster.prompt_pool import backlog_limit_s
 from splitmodel.evaluate import Question, prepare
 from splitmodel.queueing import bounded_wait as bounded
 from splitmodel.queueing import shortest_queue as shortest
@@ -186,23 +187,23 @@ def _case(question: Question, cluster: Cluster, load: Workload) -> Case:
 
 def _pool(case: Case, cost: Costs, rate_rps: float, machines: float) -> Pool:
     weight, service = case.sizes.prompt_weight, cost.service
-    spare_tokens = jnp.maximum(case.cluster.max_pending_tokens - case.load.prompt_tokens, 0.0)
     return Pool(
         service=service.lengths(weight),
         alone=rate_rps * service.mean_s / machines,
         packed=rate_rps * cost.packed_s / machines,
         servers=jnp.asarray(machines),
         sharing=cost.sharing,
-        limit_s=spare_tokens * cost.packed_s / case.sizes.mean_prompt_tokens,
+        limit_s=backlog_limit_s(case, cost),
         weight=weight,
         work=cost.work,
     )
 
 
 def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray]:
-    """How many prompts came, and of those that the pool served the time to the first token beyond
-    a prefill alone, or 0 where a machine was free.
-    """  # noqa: D205
+    """How many prompts came, and the delays of those that the pool served [s].
+
+    A delay is the time to the first token beyond a prefill alone, 0 where a machine was free.
+    """
     requests = outcome.requests[outcome.trace.counted]
     own = requests[requests["prompt_server"] < machines]
     waited = own["prefill_start_s"] - own["arrival_s"] > 1e-9

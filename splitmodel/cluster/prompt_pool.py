@@ -48,18 +48,20 @@ def prompt_pool(
         servers: prompt machines that take prompts, a real number.
         mixes: whether a prompt goes to a token machine where the shortest queue is too long.
     """
-    cluster, load, sizes, service = case.cluster, case.load, case.sizes, cost.service
+    cluster, sizes, service = case.cluster, case.sizes, cost.service
     packed = jnp.maximum(rate_rps * cost.packed_s / servers, _LEAST)
     alone = jnp.maximum(rate_rps * service.mean_s / servers, _LEAST)
-    spare_tokens = jnp.maximum(cluster.max_pending_tokens - load.prompt_tokens, 0.0)
-    limit_s = spare_tokens * cost.packed_s / sizes.mean_prompt_tokens
     # A pool that sends prompts elsewhere may be offered more than it can do.
     delays, stay = offered_queue(
         service.lengths(sizes.prompt_weight),
         alone,
         packed,
         jnp.where(mixes, REFERENCE_LOAD, FULLEST),
-        jnp.where(mixes, limit_s, _FAR_AWAY * cluster.max_pending_tokens * cost.packed_s),
+        jnp.where(
+            mixes,
+            backlog_limit_s(case, cost),
+            _FAR_AWAY * cluster.max_pending_tokens * cost.packed_s,
+        ),
         servers,
         cost.sharing,
         cost.work,
@@ -72,6 +74,12 @@ def prompt_pool(
         second_s2=(stay.variance_s2 + stay.mean_s**2) * by_prompt**2,
         packed=packed,
     )
+
+
+def backlog_limit_s(case: Case, cost: Costs) -> Scalar:
+    """Backlog at a prompt machine beyond which each prompt goes elsewhere [s], [cells]."""
+    spare_tokens = jnp.maximum(case.cluster.max_pending_tokens - case.load.prompt_tokens, 0.0)
+    return spare_tokens * cost.packed_s / case.sizes.mean_prompt_tokens
 
 
 def _by_prompt(case: Case, delays: Delays, lone_s: Scalar) -> Scalar:
