@@ -47,7 +47,7 @@ def max_rate(
     rate where they never do. `splitmodel.highest_rate` is the same, for `jit`, `vmap` and `grad`.
 
     With tier="simulate" the means of the percentiles over several runs are held against the limits,
-    at rates from 0.6 times the analytic answer on, until they lie within 0.4%.
+    at rates from 0.75 times the analytic answer on, until they lie within 0.4%.
 
     Args:
         cluster: machines, roles and policies.

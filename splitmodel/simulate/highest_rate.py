@@ -11,7 +11,7 @@ from splitmodel.simulate.sample import sample
 from splitmodel.simulate.setting import Setting
 from splitmodel.specs.workload import Workload
 
-FIRST, LEAST, MOST = 0.6, 0.02, 40.0
+FIRST, LEAST, MOST = 0.75, 0.02, 40.0
 """Share of the guess that is tried first, and those beyond which nobody looks."""
 _DOWN, _UP = 0.7, 1.15
 """Steps until the limits hold, then until they fail."""
