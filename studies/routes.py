@@ -24,7 +24,7 @@ SIMULATION = {"seeds": 2, "duration_s": 240.0}
 RERUN = {"seeds": 4, "duration_s": 120.0, "warm_up_s": 0.0, "cool_down_s": 0.0}
 """As the authors' simulator is run: traces of two minutes, of which every request counts. Several
 of them, because the highest rate of one moves by a few percent with its requests."""
-CONFIRMED = {"splitwise-sim": 3}
+CONFIRMED = {"splitwise-sim": 2}
 """Clusters about the analytic optimum between which simulation decides; of other routes one
 is simulated."""
 
