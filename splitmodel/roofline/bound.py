@@ -64,12 +64,13 @@ def _together(products: list[Operation], gpu: Gpu, clock: Scalar) -> GpuSeconds:
     def stack(*leaves: Scalar) -> Scalar:
         return jnp.stack(jnp.broadcast_arrays(*leaves))
 
-    counts = [
+    flop, hbm_bytes, rows = (
         stack(*leaves)
         for leaves in zip(*((op.flop, op.hbm_bytes, op.rows) for op in products), strict=True)
-    ]
+    )
     flop_per_s = gpu.flop_per_s * clock * rate_of_type(products[0].element_bytes)
-    each = jax.vmap(lambda *one: _product_seconds(*one, gpu, flop_per_s))(*counts)
+    along = jax.vmap(_product_seconds, in_axes=(0, 0, 0, None, None))
+    each = along(flop, hbm_bytes, rows, gpu, flop_per_s)
     return jax.tree.map(lambda seconds: jnp.sum(seconds, axis=0), each)
 
 
