@@ -48,30 +48,21 @@ def gpu_seconds(
         tensor_parallel: size of the all-reduce group.
         clock: share of full clock left by a power cap; slows compute, not HBM or links.
     """
-    products = [op for op in listed if op.kind == "gemm"]
-    parts = [
-        operation_seconds(op, gpu, tensor_parallel, clock) for op in listed if op.kind != "gemm"
-    ]
-    if products:
-        parts.append(_together(products, gpu, clock))
-    zero = jnp.zeros_like(listed[0].rows)
-    return jax.tree.map(lambda *each: sum(each, start=zero), *parts)
 
-
-def _together(products: list[Operation], gpu: Gpu, clock: Scalar) -> GpuSeconds:
-    """Time of several matrix products [s], by one formula along a new first axis."""
+    def seconds(op: Operation) -> GpuSeconds:
+        return operation_seconds(op, gpu, tensor_parallel, clock)
 
     def stack(*leaves: Scalar) -> Scalar:
         return jnp.stack(jnp.broadcast_arrays(*leaves))
 
-    flop, hbm_bytes, rows = (
-        stack(*leaves)
-        for leaves in zip(*((op.flop, op.hbm_bytes, op.rows) for op in products), strict=True)
-    )
-    flop_per_s = gpu.flop_per_s * clock * rate_of_type(products[0].element_bytes)
-    along = jax.vmap(_product_seconds, in_axes=(0, 0, 0, None, None))
-    each = along(flop, hbm_bytes, rows, gpu, flop_per_s)
-    return jax.tree.map(lambda seconds: jnp.sum(seconds, axis=0), each)
+    parts = [seconds(op) for op in listed if op.kind != "gemm"]
+    products = [op for op in listed if op.kind == "gemm"]
+    if products:
+        # Several of a kind: one formula along a new first axis.
+        each = jax.vmap(seconds)(jax.tree.map(stack, *products))
+        parts.append(jax.tree.map(lambda apart: jnp.sum(apart, axis=0), each))
+    zero = jnp.zeros_like(listed[0].rows)
+    return jax.tree.map(lambda *each: sum(each, start=zero), *parts)
 
 
 def operation_seconds(
@@ -82,7 +73,12 @@ def operation_seconds(
     zero = 0.0
     flop_per_s = gpu.flop_per_s * clock * rate_of_type(op.element_bytes)
     if op.kind == "gemm":
-        return _product_seconds(op.flop, op.hbm_bytes, op.rows, gpu, flop_per_s)
+        compute_s = op.flop / (fit.gemm_compute * flop_per_s)
+        hbm_s = op.hbm_bytes / (fit.hbm * gpu.hbm_bytes_per_s)
+        # No rows are no work; the floor keeps the logarithm, and so the gradient, finite.
+        total_s = p_norm(jnp.maximum(compute_s, 1e-12), hbm_s, fit.gemm_norm)
+        busy = jnp.where(op.rows > 0.0, 1.0, 0.0)
+        return GpuSeconds(total_s * busy, compute_s * busy, hbm_s * busy, zero)
     if op.kind == "prefill_attention":
         compute_s = op.flop / (fit.attention_compute * flop_per_s)
         return GpuSeconds(compute_s, compute_s, zero, zero)
@@ -92,19 +88,6 @@ def operation_seconds(
         return GpuSeconds(hbm_s, zero, hbm_s, zero)
     link_s = link_seconds(op, gpu, tensor_parallel)
     return GpuSeconds(link_s, zero, zero, link_s)
-
-
-def _product_seconds(
-    flop: Scalar, hbm_bytes: Scalar, rows: Scalar, gpu: Gpu, flop_per_s: Scalar
-) -> GpuSeconds:
-    """Time of a matrix product [s]."""
-    fit = gpu.efficiency
-    compute_s = flop / (fit.gemm_compute * flop_per_s)
-    hbm_s = hbm_bytes / (fit.hbm * gpu.hbm_bytes_per_s)
-    # No rows are no work; the floor keeps the logarithm, and so the gradient, finite.
-    total_s = p_norm(jnp.maximum(compute_s, 1e-12), hbm_s, fit.gemm_norm)
-    busy = jnp.where(rows > 0.0, 1.0, 0.0)
-    return GpuSeconds(total_s * busy, compute_s * busy, hbm_s * busy, jnp.zeros_like(total_s))
 
 
 def rate_of_type(element_bytes: Scalar) -> Scalar:
