@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache, update_wrapper
+from functools import cache, update_wrapper, wraps
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import pooch
+from jax.experimental.xla_metadata import set_xla_metadata
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class _Quick:
@@ -65,6 +69,34 @@ def known_options(**options: Any) -> dict[str, Any] | None:
     except jax.errors.JaxRuntimeError:
         return None
     return options
+
+
+def compiled_apart(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as one that XLA does not merge with its callers, on CPU.
+
+    XLA (jax 0.10) otherwise computes a result anew wherever it enters a larger array: hundreds of
+    operations for each of a cluster's cells of requests. An optimisation barrier is gone by then, a
+    call is not. Transformations of JAX go through as through `jax.jit`.
+
+    Args:
+        function: of pytrees of arrays.
+    """
+
+    @jax.jit
+    @wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        # The calls inside are merged, unless they say otherwise themselves.
+        with set_xla_metadata(inlineable="true"):
+            return function(*args, **kwargs)
+
+    @wraps(function)
+    def outer(*args: P.args, **kwargs: P.kwargs) -> R:
+        if jax.default_backend() != "cpu":
+            return inner(*args, **kwargs)
+        with set_xla_metadata(inlineable="false"):
+            return inner(*args, **kwargs)
+
+    return outer
 
 
 def keep_compiled() -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.cluster.sizes import Sizes
+from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.instance import Instance, pool_instance
 from splitmodel.iteration.memory import largest_batch
 from splitmodel.iteration.timing import Timing
@@ -70,9 +71,9 @@ class Case(eqx.Module):
         return jnp.clip(fitting / instance.pipeline_parallel, 1e-3, self.cluster.max_batch_size)
 
 
-@jax.jit
+@compiled_apart
 def _iteration_s(timing: Timing, batch: Batch, model: Transformer, instance: Instance) -> Scalar:
-    # Compiled on its own, a timing is traced once per shape and not once per call.
+    # So, too, a timing is traced once per shape and not once per call.
     return timing.iteration_s(batch, model, instance)
 
 

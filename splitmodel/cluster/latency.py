@@ -10,10 +10,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import NormalDist
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,18 +17,26 @@ import numpy as np
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
+from splitmodel.cluster.request_cells import (
+    GROUP_ENDS,
+    STATES,
+    Cells,
+    Span,
+    around,
+    between,
+    cells_by_group,
+    cells_by_state,
+    over_prompts,
+)
+from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2
 from splitmodel.queueing.percentile import Requests, percentiles
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
-from splitmodel.specs.workload import Workload
 from splitmodel.units import Scalar
 
-GROUP_ENDS = (0, 5, 9, 11, 16)
-"""Prompt cells are joined to groups between these where the output size matters too, each with the
-exact mean and variance of its requests."""
 _LEAST_REFERENCE = 0.05
 """Least reference at a cell's end, as a share of that in its middle."""
 
@@ -90,137 +94,7 @@ class Latencies(eqx.Module):
         }
 
 
-class _Span(eqx.Module):
-    """Values at the lower and upper end of each cell."""
-
-    low: Scalar
-    high: Scalar
-
-
-class _States(NamedTuple):
-    """Parts of a normal distribution: each even with the part's mean and variance."""
-
-    weight: np.ndarray
-    middle: np.ndarray
-    half: np.ndarray
-
-
-def _states(below: Sequence[float]) -> _States:
-    """Parts of the standard normal distribution between its quantiles at `below`."""
-    normal = NormalDist()
-    ends = np.array([-np.inf, *map(normal.inv_cdf, below), np.inf])
-    weight = np.diff([0.0, *below, 1.0])
-    density = np.exp(-0.5 * ends**2) / np.sqrt(2.0 * np.pi)
-    middle = -np.diff(density) / weight
-    square = 1.0 - np.diff(np.where(np.isfinite(ends), ends, 0.0) * density) / weight
-    return _States(weight, middle, np.sqrt(3.0 * (square - middle**2)))
-
-
-_STATES = _states((0.5, 0.84, 0.975))
-"""Numbers that decode together, finer where percentiles are."""
-
-
-def _between(edges: Scalar) -> _Span:
-    return _Span(edges[..., :-1], edges[..., 1:])
-
-
-def _around(middle: Scalar, half: Scalar) -> _Span:
-    return _Span(middle - half, middle + half)
-
-
-class _Sizes(eqx.Module):
-    """Cells of requests: a group of prompt cells with one output cell, [groups, outputs].
-
-    Groups may be parts of the prompts that each batch state has.
-    """
-
-    weight: Scalar
-    """Probability of each cell."""
-    shares: Scalar
-    """Of that, what each prompt cell has, [groups, outputs, prompts]."""
-    places: Scalar
-    """Where the mean of each prompt cell lies between its edges, in [0, 1], [prompts]."""
-    steps: Scalar
-    """Decode steps, mean over each output cell, [1, outputs]."""
-    steps_span: _Span
-    """Least and most of them, [1, outputs]."""
-
-    @property
-    def steps_variance(self) -> Scalar:
-        """Variance inside each output cell, [1, outputs]."""
-        return (self.steps_span.high - self.steps_span.low) ** 2 / 12.0
-
-    def by_prompt(self, edges: Scalar) -> _ByPrompt:
-        """A value that is given at the edges of the prompt cells."""
-        width = edges[1:] - edges[:-1]
-        return _ByPrompt(edges[:-1] + self.places * width, width)
-
-    def mean(self, value: _ByPrompt) -> Scalar:
-        """Mean over the requests of each cell, [groups, outputs]."""
-        return _over_prompts(value.middle, self.shares)
-
-    def variance(self, value: _ByPrompt) -> Scalar:
-        """Variance over them, [groups, outputs]."""
-        square = _over_prompts(value.middle**2 + value.width**2 / 12.0, self.shares)
-        return jnp.maximum(square - self.mean(value) ** 2, 0.0)
-
-
-class _ByPrompt(eqx.Module):
-    """A value that depends on the prompt."""
-
-    middle: Scalar
-    """Mean over each prompt cell, [prompts]."""
-    width: Scalar
-    """Its range in each, [prompts]."""
-
-
-def _over_prompts(by_prompt: Scalar, factors: Scalar) -> Scalar:
-    """Sum over prompts, [groups, outputs].
-
-    The value comes first: of many configurations with the same factors, the product then has the
-    configurations first, as everything else has, and needs no transposing.
-    """
-    return jnp.tensordot(by_prompt, factors, axes=[[0], [2]])
-
-
-def _sizes(load: Workload) -> _Sizes:
-    """Cells by groups of prompts."""
-    ends = np.array(GROUP_ENDS)
-    cell = np.arange(ends[-1])
-    member = jnp.asarray((ends[:-1, None] <= cell) & (cell < ends[1:, None]), dtype=float)
-    return _make_sizes(load, member @ load.weight, member[:, None, :] * _likely(load).T[None])
-
-
-def _by_state(load: Workload) -> _Sizes:
-    """Cells by batch states instead of groups: of a larger batch, the longer prompts."""
-    likely = _likely(load).T
-    ends = jnp.cumsum(likely, axis=-1) / jnp.sum(likely, axis=-1, keepdims=True)
-    starts = jnp.concatenate([jnp.zeros_like(ends[:, :1]), ends[:, :-1]], axis=-1)
-    tops = np.cumsum(_STATES.weight)
-    low, high = (tops - _STATES.weight)[:, None, None], tops[:, None, None]
-    inside = jnp.minimum(ends[None], high) - jnp.maximum(starts[None], low)
-    outputs = jnp.sum(load.weight, axis=0)
-    weight = jnp.asarray(_STATES.weight, dtype=float)[:, None] * outputs[None, :]
-    return _make_sizes(load, weight, jnp.maximum(inside, 1e-9))
-
-
-def _likely(load: Workload) -> Scalar:
-    """Weights, of which those in an output cell without requests are any."""
-    return load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
-
-
-def _make_sizes(load: Workload, weight: Scalar, shares: Scalar) -> _Sizes:
-    edges = _between(load.prompt_edges_tokens)
-    places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
-    return _Sizes(
-        weight=weight,
-        shares=shares / jnp.sum(shares, axis=-1, keepdims=True),
-        places=jnp.clip(places, 0.0, 1.0),
-        steps=load.output_tokens[None, :] - 1.0,
-        steps_span=_between(load.output_edges_tokens[None, :] - 1.0),
-    )
-
-
+@compiled_apart
 def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
     """Prefill and decode-step time of each prompt size alone on the reference machine [s].
 
@@ -241,9 +115,10 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
     return Latencies(tuple(map(_stacked, groups)))
 
 
+@compiled_apart
 def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Requests]:
     """TTFT in seconds and as a slowdown, in cells of prompts that do not wait and that do."""
-    prefill, reference = _between(flow.prefill_edges_s), _between(reference_s)
+    prefill, reference = between(flow.prefill_edges_s), between(reference_s)
     none = jnp.zeros_like(flow.wait_mean_s)
     spans = (
         _widened(prefill, flow.rest_s, none),
@@ -260,7 +135,7 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Reques
     return _requests(time, None, delay, weight), _requests(time, alone, delay, weight)
 
 
-def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
+def _stall(flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
     return (
         flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
@@ -269,7 +144,7 @@ def _stall(flow: Flow, sizes: _Sizes) -> tuple[Scalar, Scalar]:
     )
 
 
-def _deviation_s(case: Case, flow: Flow, sizes: _Sizes) -> Scalar:
+def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:
     """Standard deviation of the time that all of a request's steps take [s], [1, outputs].
 
     The number that decode together forgets what it was as those that were there leave; a long
@@ -283,61 +158,63 @@ def _deviation_s(case: Case, flow: Flow, sizes: _Sizes) -> Scalar:
     return sizes.steps * jnp.sqrt(flow.step_variance_s2 * kept + 1e-20)
 
 
+@compiled_apart
 def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Requests]:
     """TBT in seconds and as a slowdown, in cells of batch states and outputs.
 
     Time and divisor both grow with the output, hence lie at the same end of a cell. The prompt
     plays no role but through the transfer, of which each cell has the mean and the variance.
     """
-    states = _by_state(case.load)
+    states = cells_by_state(case.load)
     steps = states.steps_span
     transfer = states.by_prompt(flow.transfer_edges_s)
     transfer_s = states.mean(transfer)
-    mean_s = jnp.sum(_STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
+    mean_s = jnp.sum(STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
     deviation_s = _deviation_s(case, flow, states)
     # The least state reaches no lower than a step alone.
     spare_s = states.steps * jnp.maximum(flow.step_spare_s, 0.0)
-    low = _STATES.middle[:, None] < 0.0
-    lag_s, batch_half_s = (np.abs(each)[:, None] * deviation_s for each in _STATES[1:])
+    low = STATES.middle[:, None] < 0.0
+    lag_s, batch_half_s = (np.abs(each)[:, None] * deviation_s for each in STATES[1:])
     reach = jnp.minimum(spare_s / (lag_s + batch_half_s + 1e-12), 1.0)
     lag_s, batch_half_s = (jnp.where(low, reach * each, each) for each in (lag_s, batch_half_s))
     # Either the batch or the transfer matters, so that few states serve both.
     squares = lag_s**2 + (transfer_s - mean_s) ** 2
-    away_s = np.sign(_STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
+    away_s = np.sign(STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
     variance_s2 = states.variance(transfer) + flow.join_s**2 / 12.0
     half_s = _half(variance_s2 + batch_half_s**2 / 3.0)
     mean_s = mean_s + 0.5 * flow.join_s + away_s
     # What comes before the first step takes no less than no time.
     half_s = jnp.minimum(half_s, jnp.maximum(mean_s, jnp.abs(away_s)))
-    time = _Span(
+    time = Span(
         mean_s - half_s + steps.low * flow.step_s, mean_s + half_s + steps.high * flow.step_s
     )
     counted = 1.0 if case.semantics.tbt_over_all_tokens else 0.0
-    divisor = _Span(*(jnp.maximum(end + counted, 1.0) for end in (steps.low, steps.high)))
+    divisor = Span(*(jnp.maximum(end + counted, 1.0) for end in (steps.low, steps.high)))
     # A request with one output token has no TBT; where all are such, transfer alone stands there.
     several = jnp.where(steps.high > 0.0, states.weight, 0.0)
     share = jnp.sum(several)
     weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
     step_s = states.mean(states.by_prompt(reference_step_s))
-    alone = _Span(divisor.low * step_s, divisor.high * step_s)
+    alone = Span(divisor.low * step_s, divisor.high * step_s)
     delay = delay_from_moments(*_stall(flow, states))
     return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
 
 
+@compiled_apart
 def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Requests, Requests]:
     """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
 
     Of the reference, it keeps the mean and the part that goes along with the time.
     """
-    sizes = _sizes(case.load)
+    sizes = cells_by_group(case.load)
     begun_edges_s = flow.prefill_edges_s + flow.transfer_edges_s
     begun = sizes.by_prompt(begun_edges_s)
     # Of two requests in a cell, the longer one is stalled for longer.
     pace_s = flow.step_s + flow.stall_mean_s
     mean_s = sizes.mean(begun) + 0.5 * flow.join_s + sizes.steps * flow.step_s
     variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
-    wait_s = _over_prompts(flow.before_prefill_s, sizes.shares)
-    wait_second_s2 = _over_prompts(flow.before_prefill_second_s2, sizes.shares)
+    wait_s = over_prompts(flow.before_prefill_s, sizes.shares)
+    wait_second_s2 = over_prompts(flow.before_prefill_second_s2, sizes.shares)
     wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
     even_s2 = even_variance_s2(wait_s, wait_variance_s2)
     own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2 + even_s2
@@ -345,7 +222,7 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.
     half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
-    time = _around(mean_s, half_s)
+    time = around(mean_s, half_s)
 
     prefill, step = (sizes.by_prompt(edges) for edges in reference_s)
     step_s = sizes.mean(step)
@@ -355,26 +232,26 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     middle = jnp.sum(sizes.shares * alone_s[None], axis=-1)
     away_s = alone_s[None] - middle[..., None]
     covariance_s2 = (
-        _over_prompts(begun.middle, sizes.shares * away_s)
-        + _over_prompts(begun.width, sizes.shares * width_s[None] / 12.0)
+        over_prompts(begun.middle, sizes.shares * away_s)
+        + over_prompts(begun.width, sizes.shares * width_s[None] / 12.0)
         + pace_s * step_s * sizes.steps_variance
     )
     most = (1.0 - _LEAST_REFERENCE) * middle
     reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, 1e-20)
-    alone = _around(middle, jnp.clip(reference_half, -most, most))
+    alone = around(middle, jnp.clip(reference_half, -most, most))
 
     stall_s, stall_variance_s2 = _stall(flow, sizes)
     delay = delay_from_moments(wait_s + stall_s, wait_variance_s2 - even_s2 + stall_variance_s2)
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
 
 
-def _widened(span: _Span, even_s: Scalar, variance_s2: Scalar) -> _Span:
+def _widened(span: Span, even_s: Scalar, variance_s2: Scalar) -> Span:
     """Sum of a value that runs evenly over each cell and two times that are even, too.
 
     One is from 0 to `even_s`, the other one around zero with a variance.
     """
     half = 0.5 * (span.high - span.low)
-    return _around(
+    return around(
         0.5 * (span.low + span.high + even_s),
         jnp.sqrt(half**2 + 0.25 * even_s**2 + 3.0 * variance_s2 + 1e-20),
     )
@@ -385,7 +262,7 @@ def _half(variance: Scalar) -> Scalar:
     return jnp.sqrt(jnp.maximum(3.0 * variance, 1e-20))
 
 
-def _requests(fixed: _Span, reference: _Span | None, delay: Delay, weight: Scalar) -> Requests:
+def _requests(fixed: Span, reference: Span | None, delay: Delay, weight: Scalar) -> Requests:
     """A metric: the time over a reference, or in seconds where that is None."""
     ones = jnp.ones_like(weight)
     low = high = None

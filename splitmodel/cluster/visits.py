@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs
 from splitmodel.cluster.sizes import cell_moments
+from splitmodel.compilation import compiled_apart
 from splitmodel.queueing.balanced import met_share
 from splitmodel.units import Scalar
 
@@ -39,6 +40,7 @@ class Visits(NamedTuple):
     """Second moment of that [s²], [cells]."""
 
 
+@compiled_apart
 def visits(
     case: Case,
     on_prompt: Costs,

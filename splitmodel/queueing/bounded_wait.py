@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitmodel.compilation import compiled_apart
 from splitmodel.queueing.shortest_queue import (
     Delays,
     Lengths,
@@ -75,6 +76,7 @@ class Stay(NamedTuple):
     """Its variance [s²]."""
 
 
+@compiled_apart
 def offered_queue(
     service: Lengths,
     alone: Scalar,

@@ -27,6 +27,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 
+from splitmodel.compilation import compiled_apart
 from splitmodel.queueing.delay import Delay, delay_from_moments
 from splitmodel.units import Scalar
 
@@ -244,6 +245,7 @@ def _loads(alone: Scalar, packed: Scalar, slack: Scalar, servers: Scalar) -> _Lo
     return _Loads(servers, jnp.log(alone), log_packed, odds, odds / (odds + slack))
 
 
+@compiled_apart
 def shortest_queue(
     service: Lengths,
     alone: Scalar,
