@@ -91,9 +91,8 @@ def compiled_apart(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def outer(*args: P.args, **kwargs: P.kwargs) -> R:
-        if jax.default_backend() != "cpu":
-            return inner(*args, **kwargs)
-        with set_xla_metadata(inlineable="false"):
+        merged = "false" if jax.default_backend() == "cpu" else "true"
+        with set_xla_metadata(inlineable=merged):
             return inner(*args, **kwargs)
 
     return outer

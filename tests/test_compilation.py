@@ -1,9 +1,16 @@
-"""Compiled programs are kept for the next process; the rest is measured by a benchmark."""
+"""Programs are kept for the next process, and parts apart; the rest is measured by a benchmark."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from splitmodel.compilation import compiled_apart
 
 COMPILES = """
 import jax
@@ -32,3 +39,35 @@ def test_another_folder_may_be_named(tmp_path):
     folder = str(tmp_path / "mine")
     found = kept(tmp_path, JAX_COMPILATION_CACHE_DIR=folder)
     assert found and all("mine" in path.parts for path in found)
+
+
+def square(pair):
+    return {"square": jnp.where(pair["x"] > 0.0, pair["x"], 0.0) ** 2 * pair["y"]}
+
+
+def in_cells(function):
+    """Function of one number whose result enters an array."""
+    return lambda x, y: function({"x": x, "y": y})["square"] * jnp.linspace(1.0, 2.0, 16)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="merged on other devices")
+def test_a_part_compiled_apart_stays_one_call():
+    def calls(function):
+        program = jax.jit(jax.vmap(in_cells(function))).lower(jnp.ones(64), jnp.ones(64))
+        text = program.compile().as_text()
+        assert text
+        return text.count(" call(")
+
+    assert calls(square) == 0
+    # What it calls itself is merged with it.
+    assert calls(compiled_apart(square)) == 1
+
+
+def test_a_part_compiled_apart_has_the_same_values_and_derivatives():
+    given = jnp.linspace(-1.0, 2.0, 7), jnp.linspace(3.0, 1.0, 7)
+    for change in (lambda f: f, jax.jacfwd, jax.jacrev):
+        expected, found = (
+            jax.jit(jax.vmap(change(in_cells(function))))(*given)
+            for function in (square, compiled_apart(square))
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)

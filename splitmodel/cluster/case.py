@@ -73,7 +73,7 @@ class Case(eqx.Module):
 
 @compiled_apart
 def _iteration_s(timing: Timing, batch: Batch, model: Transformer, instance: Instance) -> Scalar:
-    # So, too, a timing is traced once per shape and not once per call.
+    # A timing is then traced once per shape, too, and not once per call.
     return timing.iteration_s(batch, model, instance)
 
 

@@ -121,7 +121,7 @@ def cells_by_group(load: Workload) -> Cells:
     ends = np.array(GROUP_ENDS)
     cell = np.arange(ends[-1])
     member = jnp.asarray((ends[:-1, None] <= cell) & (cell < ends[1:, None]), dtype=float)
-    return _make_sizes(load, member @ load.weight, member[:, None, :] * _likely(load).T[None])
+    return _make_cells(load, member @ load.weight, member[:, None, :] * _likely(load).T[None])
 
 
 def cells_by_state(load: Workload) -> Cells:
@@ -134,7 +134,7 @@ def cells_by_state(load: Workload) -> Cells:
     inside = jnp.minimum(ends[None], high) - jnp.maximum(starts[None], low)
     outputs = jnp.sum(load.weight, axis=0)
     weight = jnp.asarray(STATES.weight, dtype=float)[:, None] * outputs[None, :]
-    return _make_sizes(load, weight, jnp.maximum(inside, 1e-9))
+    return _make_cells(load, weight, jnp.maximum(inside, 1e-9))
 
 
 def _likely(load: Workload) -> Scalar:
@@ -142,7 +142,7 @@ def _likely(load: Workload) -> Scalar:
     return load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
 
 
-def _make_sizes(load: Workload, weight: Scalar, shares: Scalar) -> Cells:
+def _make_cells(load: Workload, weight: Scalar, shares: Scalar) -> Cells:
     edges = between(load.prompt_edges_tokens)
     places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
     return Cells(
