@@ -13,7 +13,8 @@ from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
 from splitmodel.cluster.prompt_service import one_and_two, packing
-from splitmodel.cluster.shared_iterations import Shared, shared_iterations
+from splitmodel.cluster.shared_iterations import Shared, Together, shared_iterations
+from splitmodel.cluster.stalls import stalls
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.delay import even_variance_s2
@@ -32,55 +33,83 @@ def continuous_flow(case: Case) -> Flow:
     prompts = interruptions(case, instance, most, mixes)
     packed = packing(case)
     full_s, few_s = case.times_s(instance, packed.iteration, one_and_two(case))
-    sharing = packed.sharing(few_s)
-    discount = packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / prompts.lone.mean_s
+    lone_s = prompts.lone.mean_s
+    alone = Together(
+        packed.sharing(few_s),
+        packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / lone_s,
+    )
 
-    def stay_s(batch: Scalar, decode_s: Scalar, met: Scalar) -> Scalar:
+    def stay_s(batch: Scalar, decode_s: Scalar, stalled_s: Scalar) -> Scalar:
         # b = λ·D with D = n·T/(1 − λ·I), written without the quotient so that it stays finite.
-        stalled_s, _ = prompts.interruption_moments(batch, decode_s)
-        return sizes.mean_steps * decode_s + met * batch * jnp.maximum(stalled_s, 0.0)
+        return sizes.mean_steps * decode_s + batch * jnp.maximum(stalled_s, 0.0)
+
+    def stalled(batch: Scalar, decode_s: Scalar, batched: Scalar, iterations: Scalar) -> Scalar:
+        """Time that each prompt adds to every decode that it meets [s]."""
+        prefill_s, _ = prompts.prefill_moments(batch)
+        interruption_s, _ = prompts.interruption_moments(batch, decode_s)
+        # A decode that rides along gets one token in an iteration, whatever prompts share it.
+        return batched * prefill_s - iterations * (prefill_s - interruption_s)
 
     # A saturated server prefills full batches without a break. Where decodes ride along, each batch
     # brings them a step forward, so that they are no more than their steps times its prompts.
     riding = sizes.mean_steps * packed.iteration.prompts
     fullest = jnp.where(mixes, jnp.clip(riding, 1e-3, most), most)
+    filled_s, _ = prompts.prefill_moments(fullest)
+    filled = alone.next_to_decodes(lone_s / filled_s)
+    step_s = case.step_s(fullest + 1.0, instance)
+    held_s = stalled(fullest, step_s, filled.discount, 1.0 / filled.sharing.most)
     saturation_rps = count / jnp.maximum(
-        stay_s(fullest, case.step_s(fullest + 1.0, instance), discount) / fullest,
-        discount * prompts.prefill_moments(fullest)[0],
+        stay_s(fullest, step_s, held_s) / fullest, filled.discount * filled_s
     )
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps) / count
 
-    def shares(batch: Scalar, decode_s: Scalar) -> tuple[Shared, Scalar]:
-        """How prompts share iterations, and the share of decodes that they meet."""
+    def meeting(batch: Scalar, decode_s: Scalar) -> tuple[Shared, Scalar, Scalar]:
+        """How prompts share iterations, what each adds to a decode [s], and the decodes it meets.
+
+        The last as a share of those there are. Prompts go to machines that have none, where
+        decodes are while they are not interrupted.
+        """
         prefill_s, _ = prompts.prefill_moments(batch)
-        decode_s = -jnp.expm1(-batch) * decode_s
-        shared = shared_iterations(rate_rps, count, prefill_s, decode_s, sharing, discount)
-        return shared, met_share(batch + shared.busy, batch, count)
+        together = alone.next_to_decodes(lone_s / prefill_s)
+        some_s = -jnp.expm1(-batch) * decode_s
+        shared = shared_iterations(rate_rps, count, prefill_s, some_s, together)
+        stalled_s = stalled(batch, decode_s, shared.batched, shared.iterations)
+        free = jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
+        present = rate_rps * sizes.mean_steps * decode_s / free
+        return shared, stalled_s, met_share(present, batch, count, free)
 
     def with_prompts_s(batch: Scalar) -> Scalar:
         decode_s = case.step_s(batch + 1.0, instance)
-        shared, met = shares(batch, decode_s)
-        return stay_s(batch, decode_s, shared.batched * met)
+        _, stalled_s, met = meeting(batch, decode_s)
+        return stay_s(batch, decode_s, met * stalled_s)
 
     batch = batch_level(rate_rps, with_prompts_s, most)
-    together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
-    decode_s, more_s, alone_s = case.step_s(together, instance)
-    shared, met = shares(batch, decode_s)
-    met_rps = shared.batched * met * rate_rps
-    stalled_s, stall_second_s2 = prompts.interruption_moments(batch, decode_s)
-    tbt_s = decode_s / jnp.maximum(1.0 - met_rps * stalled_s, 1.0 - FULLEST)
+    sizes_together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
+    decode_s, more_s, alone_s = case.step_s(sizes_together, instance)
+    shared, stalled_s, met = meeting(batch, decode_s)
     others = met * batch
     prefill_s, prefill_second_s2 = prompts.prefill_moments(others)
     # A prompt lets the decode iteration in progress end, if there is one: even over it.
     rest_s = -jnp.expm1(-others) * decode_s
     prefill_edges_s, _ = prompts.prefill_s(others)
     own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
+    discount = alone.next_to_decodes(lone_s / prefill_s).discount
     slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
     queue = shortest_queue(own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s)
     queue_variance_s2 = queue.variation * queue.mean_s**2
-    # A machine gets no prompt while it has one, if there is another: interruptions are a renewal
-    # process with a dead time, which varies less than a Poisson process.
-    regular = (1.0 - (1.0 - shared.busy) ** 2) * (1.0 - 1.0 / jnp.maximum(count, 1.0))
+    held_up = stalls(
+        decode_s,
+        rate_rps * met,
+        stalled_s,
+        prompts.interruption_moments(batch, decode_s),
+        jnp.sum(sizes.prompt_weight * prompts.rides_cells),
+        batch,
+        count,
+        shared,
+        queue,
+        prefill_s,
+        packed.iteration.prompts,
+    )
     used = 1.0 - (1.0 - shared.busy) * jnp.exp(-batch)
     zero, every = jnp.zeros_like(saturation_rps), jnp.ones_like(load.prompt_tokens)
     return Flow(
@@ -96,12 +125,12 @@ def continuous_flow(case: Case) -> Flow:
         step_s=decode_s,
         step_variance_s2=(more_s - decode_s) ** 2,
         step_spare_s=decode_s - alone_s,
-        stall_mean_s=jnp.maximum(tbt_s - decode_s, 0.0),
-        stall_variance_s2=met_rps * tbt_s * (stall_second_s2 - regular * stalled_s**2),
-        stall_lasting_s2=zero,
+        stall_mean_s=held_up.mean_s,
+        stall_variance_s2=held_up.variance_s2,
+        stall_lasting_s2=held_up.lasting_s2,
         link_wait_mean_s=zero,
-        token_wait_mean_s=zero,
-        token_wait_variance_s2=zero,
+        token_wait_mean_s=held_up.first_s,
+        token_wait_variance_s2=held_up.first_variance_s2,
         batch=batch,
         utilisation=jnp.stack([zero, zero, used]),
         prefilling=shared.busy / jnp.maximum(used, 1e-9),

@@ -47,7 +47,8 @@ class Flow(eqx.Module):
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
     stall_lasting_s2: Scalar
-    """Variance of the mean stall per step of a request, as it is long on some machines [s²]."""
+    """Variance of the mean stall per step of a request, as stalls are long on some machines [s²];
+    forgotten as those who decode there leave."""
     link_wait_mean_s: Scalar
     """Wait of KV transfers for each other that shows, mean over requests [s]."""
     token_wait_mean_s: Scalar

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.prompt_service import PromptService, prompt_iterations, prompt_service
@@ -11,15 +13,20 @@ from splitmodel.cluster.sizes import cell_moments
 from splitmodel.iteration.instance import Instance
 from splitmodel.units import Flag, Scalar
 
+_TABULATED = np.linspace(0.0, 1.0, 9)
+"""Decodes, from one to the most in logarithms, between which prefill is taken as linear."""
+
 
 class Interruptions(eqx.Module):
-    """Prefill next to a decode batch, tabulated at no, one and the most decodes."""
+    """Prefill next to a decode batch, tabulated over its size."""
 
     lone: PromptService
-    with_one: PromptService
-    with_most: PromptService
-    most: Scalar
-    """Largest decode batch."""
+    company: Scalar
+    """Decodes, ascending from one to the largest batch, [companies]."""
+    edges_s: Scalar
+    """Iteration time next to them at the prompt cells' edges [s], [companies, cells+1]."""
+    cells_s: Scalar
+    """Its mean over each prompt cell [s], [companies, cells]."""
     rides_edges: Scalar
     """1 at the prompt cells' edges where decodes ride along, [cells+1]."""
     rides_cells: Scalar
@@ -31,15 +38,19 @@ class Interruptions(eqx.Module):
 
         With chance e^(−batch) nobody decodes and the prompt runs alone.
         """
-        share = jnp.clip((batch - 1.0) / jnp.maximum(self.most - 1.0, 1e-3), 0.0, 1.0)
-        company = -jnp.expm1(-batch)
+        # Weights of the tabulated numbers on both sides.
+        low, high = self.company[:-1], self.company[1:]
+        passed = jnp.clip((batch - low) / (high - low), 0.0, 1.0)
+        one = jnp.ones_like(passed[:1])
+        weight = jnp.concatenate([one, passed]) - jnp.concatenate([passed, 0.0 * one])
+        some = -jnp.expm1(-batch)
 
-        def mix(lone: Scalar, one: Scalar, most: Scalar, rides: Scalar) -> Scalar:
-            return lone + company * rides * (one + share * (most - one) - lone)
+        def mix(lone: Scalar, table: Scalar, rides: Scalar) -> Scalar:
+            return lone + some * rides * (jnp.dot(weight, table) - lone)
 
         return (
-            mix(self.lone.edges_s, self.with_one.edges_s, self.with_most.edges_s, self.rides_edges),
-            mix(self.lone.cells_s, self.with_one.cells_s, self.with_most.cells_s, self.rides_cells),
+            mix(self.lone.edges_s, self.edges_s, self.rides_edges),
+            mix(self.lone.cells_s, self.cells_s, self.rides_cells),
         )
 
     def prefill_moments(self, batch: Scalar) -> tuple[Scalar, Scalar]:
@@ -73,14 +84,17 @@ def interruptions(case: Case, instance: Instance, most: Scalar, mixes: Flag) -> 
         fits = tokens + 1.0 <= case.cluster.max_batch_tokens
         return jnp.where(mixes & fits, 1.0, 0.0)
 
-    company = (jnp.zeros_like(most), jnp.ones_like(most), most)
-    times_s = case.times_s(instance, *(prompt_iterations(case, decodes) for decodes in company))
-    lone, with_one, with_most = (prompt_service(case, each) for each in times_s)
+    company = jnp.exp(jnp.asarray(_TABULATED, dtype=float) * jnp.log(jnp.maximum(most, 1.1)))
+    decodes = jnp.concatenate([jnp.zeros_like(company[:1]), company])
+    iterations = jax.vmap(lambda each: prompt_iterations(case, each))(decodes)
+    times_s = case.iteration_s(iterations, instance)
+    tabulated = jax.vmap(lambda each: prompt_service(case, each))(times_s)
+    lone, near = (jax.tree.map(lambda leaf, k=k: leaf[k], tabulated) for k in (0, np.s_[1:]))
     return Interruptions(
         lone=lone,
-        with_one=with_one,
-        with_most=with_most,
-        most=most,
+        company=company,
+        edges_s=near.edges_s,
+        cells_s=near.cells_s,
         rides_edges=rides(case.load.prompt_edges_tokens),
         rides_cells=rides(case.load.prompt_tokens),
         prompt_weight=case.sizes.prompt_weight,

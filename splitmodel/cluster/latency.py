@@ -135,17 +135,23 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Reques
     return _requests(time, None, delay, weight), _requests(time, alone, delay, weight)
 
 
-def _stall(flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
+def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
+    lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
     return (
         flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
         flow.token_wait_variance_s2
-        + sizes.steps * (flow.stall_variance_s2 + sizes.steps * flow.stall_lasting_s2),
+        + sizes.steps * (flow.stall_variance_s2 + sizes.steps * lasting_s2),
     )
 
 
 def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:
-    """Standard deviation of the time that all of a request's steps take [s], [1, outputs].
+    """Standard deviation of the time that all of a request's steps take [s], [1, outputs]."""
+    return sizes.steps * jnp.sqrt(flow.step_variance_s2 * _kept(case, sizes) + 1e-20)
+
+
+def _kept(case: Case, sizes: Cells) -> Scalar:
+    """Variance of a mean over a request's steps, over that of one step, [1, outputs].
 
     The number that decode together forgets what it was as those that were there leave; a long
     request sees its mean.
@@ -154,8 +160,7 @@ def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:
     # Variance of the mean over a time of a number whose correlation decays exponentially.
     series = 1.0 - stays / 3.0 + stays**2 / 12.0
     lasting = jnp.maximum(stays, 0.05)
-    kept = jnp.where(stays > 0.05, 2.0 * (lasting + jnp.expm1(-lasting)) / lasting**2, series)
-    return sizes.steps * jnp.sqrt(flow.step_variance_s2 * kept + 1e-20)
+    return jnp.where(stays > 0.05, 2.0 * (lasting + jnp.expm1(-lasting)) / lasting**2, series)
 
 
 @compiled_apart
@@ -196,7 +201,7 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Re
     weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
     step_s = states.mean(states.by_prompt(reference_step_s))
     alone = Span(divisor.low * step_s, divisor.high * step_s)
-    delay = delay_from_moments(*_stall(flow, states))
+    delay = delay_from_moments(*_stall(case, flow, states))
     return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
 
 
@@ -240,7 +245,7 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, 1e-20)
     alone = around(middle, jnp.clip(reference_half, -most, most))
 
-    stall_s, stall_variance_s2 = _stall(flow, sizes)
+    stall_s, stall_variance_s2 = _stall(case, flow, sizes)
     delay = delay_from_moments(wait_s + stall_s, wait_variance_s2 - even_s2 + stall_variance_s2)
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
 

@@ -11,6 +11,24 @@ from splitmodel.queueing.shortest_queue import Sharing, busy_chance, cycle_batch
 from splitmodel.units import Scalar
 
 
+class Together(NamedTuple):
+    """What prompts save together."""
+
+    sharing: Sharing
+    """Two of them, and how many fill a batch."""
+    discount: Scalar
+    """Iteration time per prompt in full batches, over that of one alone."""
+
+    def next_to_decodes(self, own: Scalar) -> Together:
+        """The same where decodes ride along: what they add to an iteration is there once.
+
+        Args:
+            own: time of an iteration with one prompt and nobody else, over that with decodes.
+        """
+        added, (pair, most) = 1.0 - own, self.sharing
+        return Together(Sharing(own * pair + 0.5 * added, most), own * self.discount + added / most)
+
+
 class Shared(NamedTuple):
     """How prompts share iterations."""
 
@@ -18,6 +36,8 @@ class Shared(NamedTuple):
     """Share of time in which a machine has a prompt."""
     batched: Scalar
     """Iteration time per prompt, over that of one alone."""
+    iterations: Scalar
+    """Iterations per prompt, at most one."""
     busy: Scalar
     """Share of time with prompts in the iteration."""
     cycle_s: Scalar
@@ -29,8 +49,7 @@ def shared_iterations(
     count: Scalar,
     prefill_s: Scalar,
     decode_s: Scalar,
-    sharing: Sharing,
-    discount: Scalar,
+    together: Together,
 ) -> Shared:
     """Prompts wait for the end of a decode iteration, and those who come meanwhile go with them.
 
@@ -43,9 +62,9 @@ def shared_iterations(
         count: machines.
         prefill_s: iteration of one prompt [s].
         decode_s: decode iteration between, times the chance that anybody decodes [s].
-        sharing: what prompts save together.
-        discount: prefill time per prompt in full batches, over that of one alone.
+        together: what prompts save, next to the decodes that there are.
     """
+    sharing, discount = together
     alone, both_s = rate_rps * prefill_s, prefill_s + decode_s
     occupied = alone + 0.5 * rate_rps * decode_s
     packed = jnp.minimum(discount * occupied, FULLEST)
@@ -66,6 +85,7 @@ def shared_iterations(
     return Shared(
         occupied=occupied,
         batched=batched,
+        iterations=1.0 - filled * (1.0 - 1.0 / jnp.maximum(prompts, 2.0)),
         busy=jnp.minimum(batched * alone, FULLEST),
         cycle_s=decode_s + jnp.maximum(batch_s - prefill_s, 0.0),
     )

@@ -18,6 +18,7 @@ import numpy as np
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, Flow
+from splitmodel.cluster.mixed_machines import mixed_machines
 from splitmodel.cluster.prompt_pool import prompt_pool
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.cluster.visits import visits
@@ -66,16 +67,33 @@ def splitwise_flow(case: Case) -> Flow:
     # Token pool: what would decode at once if memory had no end, and what exceeds it. Who decodes
     # sees as many others as there are on average, and itself.
     batches = jnp.expm1(jnp.asarray(_TABULATED, dtype=float) * jnp.log1p(on_token.most))
-    wanted = tabulated_level(
-        rate_rps / token_servers,
-        batches,
-        sizes.mean_steps * case.step_s(batches + 1.0, token),
-    )
+    stays_s = sizes.mean_steps * case.step_s(batches + 1.0, token)
+    wanted = tabulated_level(rate_rps / token_servers, batches, stays_s)
     wanted = jnp.minimum(wanted, (3.0 + prompt_servers / token_servers) * on_token.most)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
+    # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
+    # hold what moved, and those that are not yet empty where any has.
+    moving = wanting * moved
+    lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
+    own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
+    pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)
+    visitors_rps = rate_rps * sizes.prompt_weight * pool.elsewhere
+    decoded_rps = jnp.maximum(rate_rps * jnp.maximum(sizes.mean_steps, 1e-6), 1e-9)
+    mixed = mixed_machines(
+        case,
+        jnp.sum(visitors_rps),
+        jnp.sum(visitors_rps * on_token.service.cells_s),
+        jnp.minimum(wanted * (1.0 - moved), on_token.most),
+        wanting / decoded_rps,
+        token_servers,
+        on_token.most,
+    )
+    # New decodes go to the others.
+    wanted = tabulated_level(rate_rps / mixed.left, batches, stays_s)
+    wanted = jnp.minimum(wanted, (3.0 + prompt_servers / token_servers) * on_token.most)
     batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
     together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
     iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
@@ -85,21 +103,7 @@ def splitwise_flow(case: Case) -> Flow:
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, places)
     decoding = -jnp.expm1(-batch)
 
-    # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
-    # hold what moved, and those that are not yet empty where any has.
-    moving = wanting * moved
-    lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
-    own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
-    pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)
-    away = visits(
-        case,
-        on_prompt,
-        on_token,
-        rate_rps * sizes.prompt_weight * pool.elsewhere,
-        iteration_s,
-        batch,
-        token_servers,
-    )
+    away = visits(case, on_prompt, on_token, visitors_rps, iteration_s, batch, mixed)
     staying = sizes.prompt_weight * (1.0 - pool.elsewhere)
     kept = jnp.maximum(jnp.sum(staying), 1e-6)
     waiting = staying * pool.chance / kept
@@ -133,7 +137,7 @@ def splitwise_flow(case: Case) -> Flow:
         step_spare_s=iteration_s - alone_s,
         stall_mean_s=away.stall_mean_s,
         stall_variance_s2=away.stall_variance_s2,
-        stall_lasting_s2=away.stall_lasting_s2,
+        stall_lasting_s2=zero,
         link_wait_mean_s=link.mean_s,
         token_wait_mean_s=link.mean_s + jnp.where(mixes, 0.0, place_s),
         token_wait_variance_s2=link.variance_s2

@@ -1,13 +1,17 @@
 """Whom a customer meets that joins the shortest of n queues in front of processor sharing.
 
-Customers keep the servers' numbers nearly equal, so that a new one finds almost as many others as
-there are per server, less about one; with few per server, it finds an idle one. Chance keeps the
-total from being constant.
+With many servers, all have m or m + 1 customers, as many of each as give the mean m + f: whoever
+leaves a server with m makes place that the next to come takes, so that these meet m − 1, and all
+others m. Customers leave each server in proportion to their number, which makes the mean that is
+met m · (m − 1 + 2f)/(m + f): the mean present, less one, and f · (1 − f)/(m + f). That is between
+zero and its largest value as f changes, and on average 1/6 over the number present; with one
+customer per server or fewer, a new one finds an idle server. Chance keeps the total over all n from
+being constant, by the root of it, and likewise the servers that a new one may go to.
 
 References:
     Mitzenmacher, IEEE Transactions on Parallel and Distributed Systems 12, 1094–1104 (2001), for
-    the even numbers; the distance below the mean is fitted to simulations of clusters, and exact
-    for one server, where arrivals see time averages (Wolff, Operations Research 30, 1982).
+    the limit of many servers; exact for one server, where arrivals see time averages (Wolff,
+    Operations Research 30, 1982).
 """
 
 from __future__ import annotations
@@ -17,23 +21,23 @@ from jax.scipy.stats import norm
 
 from splitmodel.units import Scalar
 
-_BELOW = 0.8
-"""How far below the mean number the shortest of many queues is."""
+_EVEN = 1.0 / 6.0
+"""Mean of f · (1 − f)."""
 
 
-def met_share(present: Scalar, counted: Scalar, servers: Scalar) -> Scalar:
-    """Customers of a kind that a new one meets, over those there are per server; in [0, 1].
+def met_share(present: Scalar, counted: Scalar, servers: Scalar, free: Scalar = 1.0) -> Scalar:
+    """Customers that a new one meets, over those there are per server; in [0, 1].
 
     Args:
-        present: customers per server.
-        counted: those of the kind in question per server; the others are of a kind that new
-            customers avoid.
+        present: customers per server, of servers that a new one may go to.
+        counted: customers per server of all.
         servers: n, a positive real number; below one it counts as one.
+        free: share of them that a new one may go to.
     """
     servers = jnp.maximum(servers, 1.0)
-    others = jnp.maximum(present - counted, 0.0)
-    above = present - others / servers - _BELOW * (1.0 - 1.0 / servers)
-    deviation = jnp.sqrt(jnp.maximum(present, 1e-9) / servers)
-    distance = jnp.clip(above / deviation, -8.0, 1e3)
+    below = (1.0 - 1.0 / servers) * (1.0 - _EVEN / jnp.maximum(present, 1.0))
+    variance = present * (1.0 + present * (1.0 - free)) / free
+    deviation = jnp.sqrt(jnp.maximum(variance, 1e-9) / servers)
+    distance = jnp.maximum((present - below) / deviation, -8.0)
     met = deviation * (norm.pdf(distance) + distance * norm.cdf(distance))
     return jnp.clip(met / jnp.maximum(counted, 1e-9), 0.0, 1.0)

@@ -47,6 +47,10 @@ class BoundedFit(NamedTuple):
     """A limit counts services in progress whole: it is nearer by this many rests of one."""
     least: float | Scalar = 0.92
     """Nobody is turned away where nobody waits: no limit is nearer than this many services."""
+    behind: float | Scalar = 0.4
+    behind_rare: float | Scalar = 1.4
+    """Chance that somebody waits at the shortest queue: this, times this power of the chance that
+    all servers are busy. That is enough for the largest customers to be turned away."""
     company: float | Scalar = 0.87
     company_of_few: float | Scalar = 0.5
     """Variance by whom a customer is served with, in squares of a service: where all is full, and
@@ -142,6 +146,7 @@ def bounded_wait(
     least_s = fit.least * service.mean_s
     beyond_least = (limit_s - fit.begun * delays.residual_s - least_s) / (_SOFT * least_s)
     limit_s = least_s * (1.0 + _SOFT * jax.nn.softplus(beyond_least))
+    largest = jax.nn.sigmoid(-beyond_least)
     free = delays.delay
 
     # Places between limits, ascending: the limits of the largest customers come first.
@@ -161,11 +166,13 @@ def bounded_wait(
     # More or fewer states in which all servers are busy change the odds of that.
     chance = jnp.clip(delays.chance, 1e-30, 1.0 - 1e-6)
     odds = jnp.log(chance) - jnp.log1p(-chance) + jnp.log(likelier)
-    busy = jax.nn.sigmoid(odds + jnp.log(whole) + highest) / whole
+    all_busy = jax.nn.sigmoid(odds + jnp.log(whole) + highest)
+    busy = all_busy / whole
     beyond = _running(parts[0][::-1])[::-1][1:]
     stays, first, second = (busy * _running(part)[:-1][::-1] for part in parts)
     # A delay without a density is one of no time, too.
-    elsewhere = busy * beyond[::-1]
+    far = busy * beyond[::-1]
+    behind = fit.behind * all_busy**fit.behind_rare
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
     mean_s = first / delayed
     variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)
@@ -173,8 +180,8 @@ def bounded_wait(
     company = fit.company * (1.0 - reference / jnp.maximum(offered, reference))
     company = company + fit.company_of_few / servers
     return Stay(
-        elsewhere=elsewhere,
-        chance=jnp.minimum(delayed / jnp.maximum(1.0 - elsewhere, 1e-3), 1.0),
+        elsewhere=far + largest * jnp.maximum(behind - far, 0.0),
+        chance=jnp.minimum(delayed / jnp.maximum(1.0 - far, 1e-3), 1.0),
         mean_s=mean_s,
         variance_s2=variance_s2 + company * service.mean_s**2,
     )

@@ -4,12 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.cluster.shared_iterations import shared_iterations
+from splitmodel.cluster.shared_iterations import Together, shared_iterations
 from splitmodel.queueing.shortest_queue import Sharing
 
 pytestmark = pytest.mark.numerics
 
 PREFILL_S, DECODE_S, PAIR, DISCOUNT, MOST = 0.1, 0.03, 0.7, 0.4, 6.0
+TOGETHER = Together(Sharing(jnp.asarray(PAIR), jnp.asarray(MOST)), jnp.asarray(DISCOUNT))
 
 
 def shared(rate_rps, machines=40.0, decode_s=DECODE_S):
@@ -18,8 +19,7 @@ def shared(rate_rps, machines=40.0, decode_s=DECODE_S):
         jnp.asarray(machines),
         jnp.asarray(PREFILL_S),
         jnp.asarray(decode_s),
-        Sharing(jnp.asarray(PAIR), jnp.asarray(MOST)),
-        jnp.asarray(DISCOUNT),
+        TOGETHER,
     )
 
 
@@ -27,6 +27,7 @@ def test_rare_prompts_have_an_iteration_each():
     """At a load of a tenth over many machines, and half a decode iteration of waiting."""
     found = shared(1.0)
     assert float(found.batched) == pytest.approx(1.0, abs=1e-4)
+    assert float(found.iterations) == pytest.approx(1.0, abs=1e-4)
     assert float(found.busy) == pytest.approx(PREFILL_S, rel=1e-3)
     assert float(found.occupied) == pytest.approx(PREFILL_S + 0.5 * DECODE_S, rel=1e-3)
 
@@ -54,3 +55,13 @@ def test_iterations_are_shared_more_the_more_prompts_come():
 
 def test_few_machines_share_sooner_than_many():
     assert float(shared(5.0, machines=1.0).batched) < float(shared(5.0, machines=40.0).batched)
+
+
+def test_what_decodes_add_to_an_iteration_is_there_once():
+    """Two prompts or a full batch next to decodes that double the time of one prompt."""
+    pair, most = TOGETHER.next_to_decodes(jnp.asarray(0.5)).sharing
+    lone_s, decodes_s = 1.0, 1.0
+    assert float(pair) == pytest.approx((2.0 * PAIR * lone_s + decodes_s) / 2.0 / 2.0)
+    full = TOGETHER.next_to_decodes(jnp.asarray(0.5)).discount
+    assert float(full) == pytest.approx((MOST * DISCOUNT * lone_s + decodes_s) / MOST / 2.0)
+    assert float(most) == MOST

@@ -15,10 +15,15 @@ def test_with_one_server_it_meets_the_time_average():
     np.testing.assert_allclose(met_share(present, present, 1.0), 1.0, rtol=0.1)
 
 
-def test_with_many_servers_it_meets_nearly_one_less():
-    present = jnp.asarray([3.0, 10.0, 40.0])
-    met = met_share(present, present, 1000.0) * present
-    np.testing.assert_allclose(met, present - 0.8, atol=0.02)
+def test_with_many_servers_numbers_are_neighbours():
+    """Servers have m or m + 1, and a new one meets m − 1 or m, as often as m leave place for it."""
+    share = jnp.linspace(0.0, 1.0, 101)
+    for least in (2.0, 5.0, 20.0):
+        present = least + share
+        exact = least * (least - 1.0 + 2.0 * share) / (least + share)
+        met = met_share(present, present, 1e5) * present
+        assert float(jnp.mean(met)) == pytest.approx(float(jnp.mean(exact)), abs=0.02)
+        assert float(jnp.max(jnp.abs(met - exact))) < 0.2 / least
 
 
 def test_few_customers_leave_an_idle_server():
@@ -36,3 +41,9 @@ def test_more_present_means_more_met():
 
 def test_an_empty_cluster_has_finite_shares():
     assert np.isfinite(met_share(0.0, 0.0, jnp.asarray([0.1, 1.0, 1e4]))).all()
+
+
+def test_few_free_servers_let_the_number_met_vary():
+    """Where hardly any server is free, the positive part of a wide number is more than its mean."""
+    free = jnp.asarray([1.0, 0.5, 0.1])
+    assert (np.diff(met_share(1.0, 1.0, 10.0, free)) > 0.0).all()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.numerics
 
 LOADS = np.array([0.3, 0.7, 0.95, 1.0, 1.3, 3.0, 10.0])
 REFERENCE = 0.9
-EXACT = BoundedFit(begun=0.0, least=1e-6, company=0.0, company_of_few=0.0)
+EXACT = BoundedFit(begun=0.0, least=1e-6, behind=0.0, company=0.0, company_of_few=0.0)
 """Constants of a single server without batches, whose limit is on what is left to do."""
 EDGES_S = -np.log1p(-np.linspace(0.0, 1.0 - 1e-4, 201))
 """Cells of exponential service of mean 1 s."""
@@ -139,3 +139,12 @@ def test_gradients_are_finite_and_point_the_right_way():
         )(jnp.asarray(offered), jnp.asarray(3.0))
         assert np.isfinite(slopes).all()
         assert float(slopes[0]) > 0.0 > float(slopes[1])
+
+
+def test_the_largest_leave_where_somebody_waits():
+    """However rare that is, and nobody else more often."""
+    found = bounded(0.5, [20.0, 0.01], servers=20.0)
+    none = bounded(0.5, [20.0, 0.01], servers=20.0, fit=FITTED._replace(behind=0.0))
+    assert float(found.elsewhere[0, 1]) > 2.0 * float(none.elsewhere[0, 1]) > 0.0
+    assert float(found.elsewhere[0, 0]) == pytest.approx(float(none.elsewhere[0, 0]), abs=1e-6)
+    np.testing.assert_allclose(found.mean_s, none.mean_s, rtol=1e-6)

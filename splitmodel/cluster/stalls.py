@@ -1,0 +1,104 @@
+"""How prompts hold up decodes on machines that run both phases.
+
+A prompt interrupts all decodes of its machine, once. Of each decode step, the interruptions add up
+nearly as in a compound Poisson process, but for three things: they come at intervals, they gather
+on machines with few decodes, and who begins to decode is first held up by those who came during
+the own prefill.
+
+References:
+    Cox, Renewal Theory (1962), for events after dead times; Pollaczek and Khinchine as in
+    Kleinrock, Queueing Systems I (1975), section 5.8 (customers that a departure leaves behind).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from splitmodel.cluster.flow import FULLEST
+from splitmodel.cluster.shared_iterations import Shared
+from splitmodel.queueing.shortest_queue import Delays
+from splitmodel.units import Scalar
+
+_GATHERING, _FEW = 1.0, 0.5
+"""Squared variation of decodes' mean stalls on many machines, times the square of the decodes of
+each, and the fewest decodes for which that holds."""
+
+
+class Stalls(NamedTuple):
+    """What a request's decode steps take beyond themselves."""
+
+    mean_s: Scalar
+    """Mean per step [s]."""
+    variance_s2: Scalar
+    """Variance per step [s²]; steps add up independently."""
+    lasting_s2: Scalar
+    """Variance of the mean per step, as long as the same requests decode [s²]."""
+    first_s: Scalar
+    """Mean before the first step [s]."""
+    first_variance_s2: Scalar
+    """Its variance [s²]."""
+
+
+def stalls(
+    step_s: Scalar,
+    met_rps: Scalar,
+    added_s: Scalar,
+    interruption: tuple[Scalar, Scalar],
+    rides: Scalar,
+    batch: Scalar,
+    servers: Scalar,
+    shared: Shared,
+    queue: Delays,
+    prefill_s: Scalar,
+    most: Scalar,
+) -> Stalls:
+    """Stalls of decodes by prompts that enter between their steps.
+
+    Args:
+        step_s: decode iteration without prompts [s].
+        met_rps: prompts that a decode meets, of those at its machine [1/s].
+        added_s: time that each of them adds to its decode [s].
+        interruption: mean [s] and second moment [s²] of what one prompt alone adds.
+        rides: share of the prompts with which decodes ride along.
+        batch: requests that decode together.
+        servers: machines, a real number.
+        shared: how prompts share iterations.
+        queue: delays of prompts.
+        prefill_s: iteration of one prompt [s].
+        most: prompts in a full batch.
+    """
+    free = jnp.maximum(1.0 - met_rps * added_s, 1.0 - FULLEST)
+    tbt_s = step_s / free
+    mean_s = jnp.maximum(tbt_s - step_s, 0.0)
+    several = 1.0 - 1.0 / jnp.maximum(servers, 1.0)
+
+    # An iteration with several prompts is a longer interruption; as variable as that of one.
+    iterations = met_rps * shared.iterations * tbt_s
+    each_s = added_s / shared.iterations
+    one_s, one_second_s2 = interruption
+    each_second_s2 = one_second_s2 * (each_s / jnp.maximum(one_s, 1e-9)) ** 2
+    # Who rides along is interrupted at most once per token; and a machine that has a prompt gets no
+    # other, if there is one without.
+    once = rides * jnp.minimum(iterations, 1.0)
+    regular = 1.0 - (1.0 - once) * (1.0 - several * shared.busy**2)
+
+    # A machine with few decodes gets one prompt after the other until it has as many as others.
+    gathering = _GATHERING * several / jnp.maximum(batch, _FEW) ** 2
+
+    # Who comes while a machine has prompts is served after these, in one batch if there is room,
+    # and holds them up, if nobody else would have.
+    waiting = jnp.maximum(queue.mean_s - queue.residual_s, 0.0) / prefill_s
+    serving = shared.busy / shared.occupied / shared.iterations
+    after = queue.chance * (serving + waiting / most) * (1.0 - once)
+    first_s = after * jnp.maximum(added_s, 0.0) / free
+    # Nobody with some chance, and otherwise as variable as an exponential time.
+    first_second_s2 = 2.0 * first_s**2 / jnp.maximum(queue.chance, 1e-6)
+    return Stalls(
+        mean_s=mean_s,
+        variance_s2=iterations * (each_second_s2 - regular * each_s**2),
+        lasting_s2=gathering * mean_s**2,
+        first_s=first_s,
+        first_variance_s2=first_second_s2 - first_s**2,
+    )
