@@ -100,7 +100,9 @@ def splitwise_flow(case: Case) -> Flow:
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / decode_rps, FULLEST)
     empty = jnp.maximum((decode_rps - rate_rps) / decode_rps, 1.0 - FULLEST)
-    place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, places)
+    # Memory of requests that differ runs out as that of fewer, larger ones.
+    equal = places / sizes.resident_spread
+    place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, equal)
     decoding = -jnp.expm1(-batch)
 
     away = visits(case, on_prompt, on_token, visitors_rps, iteration_s, batch, mixed)

@@ -21,7 +21,7 @@ from splitmodel.cluster.shared_iterations import Shared
 from splitmodel.queueing.shortest_queue import Delays
 from splitmodel.units import Scalar
 
-_GATHERING, _FEW = 1.0, 0.5
+_GATHERING, _FEW = 3.0, 0.5
 """Squared variation of decodes' mean stalls on many machines, times the square of the decodes of
 each, and the fewest decodes for which that holds."""
 
@@ -74,11 +74,12 @@ def stalls(
     mean_s = jnp.maximum(tbt_s - step_s, 0.0)
     several = 1.0 - 1.0 / jnp.maximum(servers, 1.0)
 
-    # An iteration with several prompts is a longer interruption; as variable as that of one.
+    # An iteration with several prompts is a longer interruption, and less variable than one's.
     iterations = met_rps * shared.iterations * tbt_s
     each_s = added_s / shared.iterations
     one_s, one_second_s2 = interruption
-    each_second_s2 = one_second_s2 * (each_s / jnp.maximum(one_s, 1e-9)) ** 2
+    unequal = jnp.clip(one_second_s2 / jnp.maximum(one_s, 1e-9) ** 2 - 1.0, 0.0, 10.0)
+    each_second_s2 = each_s**2 * (1.0 + unequal * shared.iterations)
     # Who rides along is interrupted at most once per token; and a machine that has a prompt gets no
     # other, if there is one without.
     once = rides * jnp.minimum(iterations, 1.0)
