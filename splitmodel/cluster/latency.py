@@ -138,9 +138,11 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Reques
 def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
     lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
+    # Who has no step waits for none.
+    any_step = jnp.minimum(sizes.steps, 1.0)
     return (
-        flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
-        flow.token_wait_variance_s2
+        any_step * flow.token_wait_mean_s + sizes.steps * flow.stall_mean_s,
+        any_step * flow.token_wait_variance_s2
         + sizes.steps * (flow.stall_variance_s2 + sizes.steps * lasting_s2),
     )
 

@@ -150,9 +150,13 @@ class Requests(eqx.Module):
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
         low, high, per_reference = self.fixed_low_s, self.fixed_high_s, 1.0
-        if self.reference_low is not None:
+        # A fixed part that is even around a mean wait begins before it, the shift after it.
+        shift = self.delay.shift_s
+        if self.reference_low is not None and self.reference_high is not None:
             low, high = low / self.reference_low, high / self.reference_high
             per_reference = 2.0 / (self.reference_low + self.reference_high)
+            shift = shift / jnp.maximum(self.reference_low, self.reference_high)
+        earliest = jnp.minimum(low, high) + shift
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (high - low) ** 2 / 4.0
         certain = 0.5 * (low + high) + self.delay.shift_s * per_reference
@@ -165,7 +169,7 @@ class Requests(eqx.Module):
             deviation = jnp.sqrt(jnp.maximum(square - mean**2, (_BLUR * mean) ** 2))
             return mean + deviation * jnp.asarray(np.array(places), dtype=float)
 
-        earliest = jnp.min(jnp.minimum(low, high), where=self.weight > 0.0, initial=jnp.inf)
+        earliest = jnp.min(earliest, where=self.weight > 0.0, initial=jnp.inf)
         least = (1.0 - _BLUR) * earliest
         rarest = min(EXCEEDED)
         farthest = ((1.0 - rarest) / rarest) ** 0.5

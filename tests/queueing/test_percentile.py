@@ -159,3 +159,19 @@ def test_more_delay_is_never_less():
     means_s = np.geomspace(1e-4, 1e3, 36)
     found = np.array([PERCENTILES_OF(requests(mean_s, 2.0)) for mean_s in means_s])
     assert (np.diff(found, axis=0) > 0.0).all()
+
+
+def test_no_percentile_is_below_what_everybody_takes():
+    """Most take 0.03 s, and the others an even wait of up to 46 s more, written around its mean."""
+    wait_s, half_s = 23.0, 22.99
+    even = Requests(
+        fixed_low_s=jnp.asarray([0.03, 0.03 - half_s]),
+        fixed_high_s=jnp.asarray([0.03, 0.03 + half_s]),
+        reference_low=jnp.ones(2),
+        reference_high=jnp.ones(2),
+        delay=delay_from_moments(jnp.asarray([0.0, wait_s]), jnp.zeros(2)),
+        weight=jnp.asarray([0.63, 0.37]),
+    )
+    p50, p90, _ = PERCENTILES_OF(even)
+    assert 0.0 < float(p50) < 0.1
+    assert float(p90) == pytest.approx(0.03 + wait_s + half_s * (1.0 - 2.0 * 0.1 / 0.37), rel=0.01)
