@@ -64,22 +64,30 @@ def splitwise_flow(case: Case) -> Flow:
     saturation_rps = jnp.where(mixes, together_rps, jnp.minimum(prompt_rps, token_rps))
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps)
 
-    # Token pool: what would decode at once if memory had no end, and what exceeds it. Who decodes
-    # sees as many others as there are on average, and itself.
+    # Who decodes sees as many others as there are on average, and itself.
     batches = jnp.expm1(jnp.asarray(_TABULATED, dtype=float) * jnp.log1p(on_token.most))
     stays_s = sizes.mean_steps * case.step_s(batches + 1.0, token)
-    wanted = tabulated_level(rate_rps / token_servers, batches, stays_s)
-    wanted = jnp.minimum(wanted, (3.0 + prompt_servers / token_servers) * on_token.most)
+
+    def wanted_on(servers: Scalar) -> Scalar:
+        """Requests that would decode on each of so many machines if memory had no end."""
+        level = tabulated_level(rate_rps / servers, batches, stays_s)
+        return jnp.minimum(level, (3.0 + prompt_servers / token_servers) * on_token.most)
+
+    # Token pool: what would decode at once, and what exceeds its memory.
+    wanted = wanted_on(token_servers)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
     moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
+
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
     # hold what moved, and those that are not yet empty where any has.
     moving = wanting * moved
     lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
     own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
     pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)
+
+    # Token machines that prompts visit; new decodes go to the others.
     visitors_rps = rate_rps * sizes.prompt_weight * pool.elsewhere
     decoded_rps = jnp.maximum(rate_rps * jnp.maximum(sizes.mean_steps, 1e-6), 1e-9)
     mixed = mixed_machines(
@@ -91,10 +99,7 @@ def splitwise_flow(case: Case) -> Flow:
         token_servers,
         on_token.most,
     )
-    # New decodes go to the others.
-    wanted = tabulated_level(rate_rps / mixed.left, batches, stays_s)
-    wanted = jnp.minimum(wanted, (3.0 + prompt_servers / token_servers) * on_token.most)
-    batch = jnp.minimum(wanted * (1.0 - moved), on_token.most)
+    batch = jnp.minimum(wanted_on(mixed.left) * (1.0 - moved), on_token.most)
     together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
     iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
     stay_s = sizes.mean_steps * iteration_s
