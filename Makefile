@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO := $(BIN)/splitmodel provision --model bloom-176b --workload conv --maximise rate \
 	--budget-power-w 408e3 --compare-semantics --out best.nc --figure space.png
 
-.PHONY: demo studies test docs performance choices format clean
+.PHONY: demo studies docs static numerics tests test performance choices format clean
 
 demo: .venv/core
 	$(DEMO)
@@ -15,15 +15,24 @@ demo: .venv/core
 studies: .venv/dev
 	$(BIN)/splitmodel study --all --stale --out docs/_generated/studies
 
-test: studies
+docs: studies
+	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build/html
+
+test: .venv/dev
+	$(MAKE) --no-print-directory --jobs=2 --output-sync static numerics tests
+
+static: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest -n 2
-	$(BIN)/pytest -n 2 --x64 -m numerics
 
-docs: studies
-	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build/html
+# In float64; on one core, because studies and docs leave one idle at times.
+numerics: .venv/dev
+	$(BIN)/pytest -n 1 --x64 -m numerics
+
+# The studies' results and the site are tested, too.
+tests: docs
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The tables of docs/performance.md; the last one where AICONFIGURATOR names its program.
 performance: .venv/dev
@@ -46,12 +55,17 @@ clean:
 	rm -rf .venv docs/_build docs/_generated
 
 .venv/core: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable .
+	$(call install,.)
 	touch $@
 
 .venv/dev: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(call install,".[dev]")
 	touch $@ .venv/core
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
+
+# uv takes a fifth of pip's time, but reads none of its settings: where only these lead to an index,
+# pip does it.
+install = $(BIN)/pip install --quiet uv && $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	--editable $(1) || $(BIN)/pip install --quiet --editable $(1)

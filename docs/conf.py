@@ -54,19 +54,23 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "unsrt"
 
-# The reference has a page for every module, written from the source.
+# The reference has a page for every package, written from the source. Pages of several modules take
+# what they show of each from the environment alone.
+os.environ["SPHINX_APIDOC_OPTIONS"] = "members"
 apidoc_modules = [
     {
         "path": splitmodel.__path__[0],
         "destination": "_generated/api",
-        "separate_modules": True,
+        "separate_modules": False,
         "module_first": True,
-        "automodule_options": {"members"},
     }
 ]
 # The public names of the package are documented where they are defined.
 autodoc_default_options = {"ignore-module-all": True}
 autodoc_member_order = "bysource"
+# Every page has the contents of the whole site beside it: with each function in there, writing them
+# takes three times as long.
+toc_object_entries = False
 autodoc_typehints = "none"
 # Else aliases of types are looked for in modules of Python that have no source.
 viewcode_follow_imported_members = False
