@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_metrics import METRICS, TRACES
 
 import splitmodel as sm
 from splitmodel.codes import Status
@@ -19,14 +20,6 @@ DESIGNS = {
     "baseline-H100": sm.Cluster.baseline("H100", machines=40),
 }
 LATENCIES = ("ttft_s", "tbt_s", "e2e_s", "ttft_slowdown", "tbt_slowdown", "e2e_slowdown")
-COMPILED = {
-    semantics: jax.jit(
-        lambda cluster, load, model, semantics=semantics: sm.metrics(
-            cluster, load, model, semantics=semantics
-        )
-    )
-    for semantics in ("physical", "splitwise-sim")
-}
 
 
 def conv(rate_rps):
@@ -38,13 +31,9 @@ def arrays(values):
 
 
 def test_one_compilation_serves_designs_machines_models_and_workloads():
-    traces = []
-
-    @jax.jit
-    def counted(cluster, load, model):
-        traces.append(1)
-        return sm.metrics(cluster, load, model)
-
+    counted = METRICS["physical"]
+    counted(DESIGNS["AA"], conv(3.0), sm.transformer("bloom-176b"))
+    before = TRACES["physical"]
     for cluster in [
         *DESIGNS.values(),
         sm.Cluster.splitwise(prompt=("DGX-H200", 3), token=("DGX-A100-40GB", 9), mixed_pool=False),
@@ -54,20 +43,20 @@ def test_one_compilation_serves_designs_machines_models_and_workloads():
             for service in ("conv", "code"):
                 load = sm.Workload.azure(service, rate_rps=3.0)
                 counted(cluster, load, sm.transformer(model))
-    assert len(traces) == 1
+    assert TRACES["physical"] == before
     # Only batching by request is compiled apart.
     by_request = sm.Cluster.baseline("H100", machines=4, batching="request")
     counted(by_request, load, sm.transformer(model))
-    assert len(traces) == 2
+    assert TRACES["physical"] == before + 1
 
 
 @pytest.mark.numerics
-@pytest.mark.parametrize("semantics", COMPILED)
+@pytest.mark.parametrize("semantics", METRICS)
 @pytest.mark.parametrize("name", DESIGNS)
 def test_outputs_are_ordered_and_finite(name, semantics):
     model = sm.transformer("bloom-176b")
     for rate_rps in (0.01, 1.0, 10.0, 20.0):
-        values = COMPILED[semantics](DESIGNS[name], conv(rate_rps), model)
+        values = METRICS[semantics](DESIGNS[name], conv(rate_rps), model)
         assert values.status == Status.OK
         for key, value in arrays(values).items():
             assert np.isfinite(value).all(), key
@@ -82,7 +71,7 @@ def test_outputs_are_ordered_and_finite(name, semantics):
 @pytest.mark.parametrize("name", DESIGNS)
 def test_an_idle_cluster_takes_the_time_of_a_lone_request(name):
     cluster, load = DESIGNS[name], conv(1e-3)
-    values = COMPILED["physical"](cluster, load, sm.transformer("bloom-176b"))
+    values = METRICS["physical"](cluster, load, sm.transformer("bloom-176b"))
     serving = cluster.prompt if cluster.splits_phases else cluster.mixed
     # With nobody else around the wait and all percentiles are those of the request sizes.
     alone_s = sm.iteration_time(
@@ -116,14 +105,14 @@ def test_latencies_grow_with_the_rate():
     model = sm.transformer("bloom-176b")
     for cluster in DESIGNS.values():
         p90 = [
-            np.asarray(COMPILED["splitwise-sim"](cluster, conv(rate), model).e2e_s[1])
+            np.asarray(METRICS["splitwise-sim"](cluster, conv(rate), model).e2e_s[1])
             for rate in (1.0, 20.0, 40.0)
         ]
         assert (np.diff(p90) >= -1e-3).all()
 
 
 def test_a_cluster_beyond_saturation_says_so():
-    values = COMPILED["physical"](DESIGNS["HA"], conv(1e4), sm.transformer("bloom-176b"))
+    values = METRICS["physical"](DESIGNS["HA"], conv(1e4), sm.transformer("bloom-176b"))
     assert values.status == Status.UNSTABLE
     assert values.load_fraction > 1.0
     assert values.throughput_rps == values.saturation_rps
@@ -134,24 +123,24 @@ def test_a_cluster_beyond_saturation_says_so():
 
 def test_a_model_that_does_not_fit_says_so():
     cluster = sm.Cluster.splitwise("AA", prompt=2, token=2, tensor_parallel=2)
-    values = COMPILED["physical"](cluster, conv(0.1), sm.transformer("bloom-176b"))
+    values = METRICS["physical"](cluster, conv(0.1), sm.transformer("bloom-176b"))
     assert values.status == Status.OUT_OF_MEMORY
     assert not any(np.isnan(value).any() for value in arrays(values).values())
 
 
 def test_a_gpu_without_profile_says_so():
     cluster = sm.Cluster.splitwise(prompt=("DGX-H200", 2), token=("DGX-A100", 2))
-    values = COMPILED["splitwise-sim"](cluster, conv(0.1), sm.transformer("bloom-176b"))
+    values = METRICS["splitwise-sim"](cluster, conv(0.1), sm.transformer("bloom-176b"))
     assert values.status == Status.NO_PROFILE
     assert not any(np.isnan(value).any() for value in arrays(values).values())
 
 
 @pytest.mark.parametrize("mixed_pool", [True, False])
-@pytest.mark.parametrize("semantics", COMPILED)
+@pytest.mark.parametrize("semantics", METRICS)
 def test_requests_of_one_output_token_have_a_number_for_every_output(semantics, mixed_pool):
     load = sm.Workload.from_arrays([500], [1], rate_rps=5.0)
     cluster = sm.Cluster.splitwise("HA", prompt=25, token=26, mixed_pool=mixed_pool)
-    values = COMPILED[semantics](cluster, load, sm.transformer("llama2-70b"))
+    values = METRICS[semantics](cluster, load, sm.transformer("llama2-70b"))
     assert values.status == Status.OK
     assert all(np.isfinite(value).all() for value in arrays(values).values())
     np.testing.assert_allclose(values.e2e_s, values.ttft_s, rtol=0.15)
@@ -166,7 +155,7 @@ def test_vmap_equals_one_by_one():
         jax.vmap(lambda rate: sm.metrics(DESIGNS["AA"], loads[0].with_rate(rate), model))
     )(rates)
     for row, load in enumerate(loads):
-        alone = COMPILED["physical"](DESIGNS["AA"], load, model)
+        alone = METRICS["physical"](DESIGNS["AA"], load, model)
         for name, value in arrays(alone).items():
             np.testing.assert_allclose(np.asarray(getattr(together, name))[row], value, rtol=2e-3)
 
@@ -176,9 +165,9 @@ def test_vmap_equals_one_by_one():
 def test_splitting_prompts_from_tokens_keeps_tbt_steady(design):
     # A baseline's decodes are interrupted by prompts, those of a Splitwise cluster are not.
     model = sm.transformer("bloom-176b")
-    split = COMPILED["splitwise-sim"](DESIGNS[design], conv(50.0), model)
+    split = METRICS["splitwise-sim"](DESIGNS[design], conv(50.0), model)
     token = "A100" if design in ("AA", "HA") else "H100"
-    mixed = COMPILED["splitwise-sim"](DESIGNS[f"baseline-{token}"], conv(50.0), model)
+    mixed = METRICS["splitwise-sim"](DESIGNS[f"baseline-{token}"], conv(50.0), model)
     assert split.tbt_s[2] / split.tbt_s[0] < 1.1 < mixed.tbt_s[2] / mixed.tbt_s[0]
 
 

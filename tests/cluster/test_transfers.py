@@ -5,22 +5,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_metrics import METRICS
 
 import splitmodel as sm
 from splitmodel.codes import Status
 
 pytestmark = pytest.mark.numerics
 
-MODEL = "bloom-176b"
+MODEL = sm.transformer("bloom-176b")
 KV_BYTES_PER_TOKEN = 4_014_080
 CONV = sm.Workload.azure("conv", rate_rps=1.0)
 FAST = 1e18
 """A network on which nothing takes any time [bytes/s]."""
-
-COMPILED = {
-    name: jax.jit(lambda cluster, load, name=name: sm.metrics(cluster, load, MODEL, semantics=name))
-    for name in ("physical", "splitwise-sim")
-}
 
 
 def networked(out_bytes_per_s, in_bytes_per_s=None, machines=(3, 4), **policies):
@@ -35,7 +31,7 @@ def networked(out_bytes_per_s, in_bytes_per_s=None, machines=(3, 4), **policies)
 
 
 def metrics(cluster, rate_rps, semantics="physical"):
-    return COMPILED[semantics](cluster, CONV.with_rate(rate_rps))
+    return METRICS[semantics](cluster, CONV.with_rate(rate_rps), MODEL)
 
 
 def mean_bytes():
@@ -90,8 +86,8 @@ def test_delays_have_no_jump_along_machines():
     load = CONV.with_rate(4.0)
 
     def transfer_s(prompt, token):
-        return COMPILED["physical"](
-            networked(10e9, machines=(prompt, token), mixed_pool=False), load
+        return METRICS["physical"](
+            networked(10e9, machines=(prompt, token), mixed_pool=False), load, MODEL
         ).kv_transfer_s
 
     counts = np.linspace(2.5, 6.0, 36)
@@ -111,18 +107,24 @@ def test_the_simulator_s_network_is_not_shared():
 
 def test_gradients_along_the_bandwidth():
     """A faster link is waited for less, and raises the saturation rate in proportion."""
+    load = CONV.with_rate(4.5)
 
-    def logs(bandwidth):
-        out = sm.metrics(
-            networked(10e9 * bandwidth, mixed_pool=False), CONV.with_rate(4.5), MODEL, slo=None
-        )
+    def cluster(bandwidth):
+        return networked(10e9 * bandwidth, mixed_pool=False)
+
+    def logs(out):
         return jnp.log(jnp.stack([out.kv_transfer_s, out.saturation_rps]))
 
-    one = jnp.ones(())
-    slope = np.asarray(jax.jit(jax.jacfwd(logs))(one))
-    compiled = jax.jit(logs)
-    step = 1e-2
-    central = (np.asarray(compiled(one + step)) - np.asarray(compiled(one - step))) / (2.0 * step)
-    np.testing.assert_allclose(slope, central, rtol=0.01)
+    one, step = jnp.ones(()), 1e-2
+    slope = np.asarray(
+        jax.jit(jax.jacfwd(lambda share: logs(sm.metrics(cluster(share), load, MODEL, slo=None))))(
+            one
+        )
+    )
+    above, below = (
+        np.asarray(logs(METRICS["physical"](cluster(share), load, MODEL)))
+        for share in (one + step, one - step)
+    )
+    np.testing.assert_allclose(slope, (above - below) / (2.0 * step), rtol=0.01)
     assert slope[0] < -1.0
     assert slope[1] == pytest.approx(1.0, rel=1e-4)
