@@ -11,9 +11,9 @@ from splitmodel.simulate.sample import sample
 from splitmodel.simulate.setting import Setting
 from splitmodel.specs.workload import Workload
 
-FIRST, LEAST, MOST = 0.75, 0.02, 40.0
+FIRST, LEAST, MOST = 0.87, 0.02, 40.0
 """Share of the guess that is tried first, and those beyond which nobody looks."""
-_DOWN, _UP = 0.7, 1.15
+_DOWN, _UP = 0.7, 1.1
 """Steps until the limits hold, then until they fail."""
 _PRECISION = 0.004
 """Of the bracket in which the limits begin to fail."""
