@@ -69,31 +69,39 @@ def _elasticities(cluster: sm.Cluster, rate_rps: float) -> np.ndarray:
 
     Where a limit binds, its percentile stays put while cause and rate change together.
     """
-    own = jnp.zeros((len(ROLES), len(CAUSES)))
-    excess, (by_cause, by_rate) = _excesses(own, jnp.log(rate_rps), cluster)
-    binds = int(np.argmax(excess))
-    return -np.asarray(by_cause[binds] / by_rate[binds])
+    # One cause after the other: code for all at once takes long to compile.
+    directions = np.eye(len(ROLES) * len(CAUSES) + 1)
+    found = [_excess(jnp.log(rate_rps), cluster, jnp.asarray(each)) for each in directions]
+    binds = int(np.argmax(found[0][0]))
+    *by_cause, by_rate = (slopes[binds] for _, slopes in found)
+    return -np.reshape(by_cause, (len(ROLES), len(CAUSES))) / by_rate
 
 
 @quick_jit
-def _excesses(
-    factors: Scalar, log_rate: Scalar, cluster: sm.Cluster
-) -> tuple[Scalar, tuple[Scalar, Scalar]]:
-    """Logarithms of all percentiles over their limits, and their slopes."""
+def _excess(
+    log_rate: Scalar, cluster: sm.Cluster, direction: Scalar
+) -> tuple[jax.Array, jax.Array]:
+    """Logarithms of all percentiles over their limits, and their slopes along a direction.
+
+    The direction has all causes of both roles, and then the rate.
+    """
     load, limits = sm.Workload.azure("conv", 1.0), sm.SLO.splitwise()
 
-    def excess(factors: Scalar, log_rate: Scalar) -> Scalar:
+    def excess(shift: Scalar) -> jax.Array:
         pools = [
             eqx.tree_at(_leaves(CAUSES), pool, _scaled(pool, row))
-            for pool, row in zip((cluster.prompt, cluster.token), factors, strict=True)
+            for pool, row in zip(
+                (cluster.prompt, cluster.token),
+                jnp.reshape(shift[:-1], (len(ROLES), len(CAUSES))),
+                strict=True,
+            )
         ]
         changed = eqx.tree_at(lambda tree: (tree.prompt, tree.token), cluster, pools)
-        out = sm.metrics(changed, load.with_rate(jnp.exp(log_rate)), MODEL)
+        out = sm.metrics(changed, load.with_rate(jnp.exp(log_rate + shift[-1])), MODEL)
         shares = [getattr(out, name) / getattr(limits, name) for name in LIMITED]
         return jnp.log(jnp.concatenate(shares))
 
-    at = (factors, log_rate)
-    return excess(*at), jax.jacfwd(excess, argnums=(0, 1))(*at)
+    return jax.jvp(excess, (jnp.zeros_like(direction),), (direction,))
 
 
 def _leaves(causes: dict[str, Callable[[Pool], Scalar]]) -> Callable[[Pool], list[Scalar]]:
