@@ -21,8 +21,10 @@ from jax.extend.core import ClosedJaxpr
 from jax.interpreters import partial_eval
 
 import splitmodel as sm
+from splitmodel.compilation import known_options
 from splitmodel.evaluate import prepare
 from splitmodel.specs.leaves import as_arrays
+from splitmodel.sweep.kernel import WIDE
 from splitmodel.sweep.rows import Rows
 from splitmodel.sweep.run import Chosen
 
@@ -114,7 +116,11 @@ def counted(semantics: str, names: tuple[str, ...]) -> dict[str, float]:
 def operation_s(step: Any, operations_each: int) -> float:
     """Time of one operation in a program that repeats `step` on numbers in the first cache [s]."""
     repeats, size = 2000, 2048
-    program = jax.jit(lambda x: jax.lax.fori_loop(0, repeats, lambda _, y: step(y), x))
+    # With the vectors that sweeps have.
+    program = jax.jit(
+        lambda x: jax.lax.fori_loop(0, repeats, lambda _, y: step(y), x),
+        compiler_options=known_options(**WIDE),
+    )
     start = jnp.linspace(0.1, 0.9, size)
     program(start).block_until_ready()
     times = []

@@ -28,7 +28,7 @@ from splitmodel.sweep.rows import Rows
 from splitmodel.units import Flag, Scalar
 
 _ALL, _DEALT = PartitionSpec(), PartitionSpec("blocks")
-_WIDE = {"xla_cpu_prefer_vector_width": 512}
+WIDE = {"xla_cpu_prefer_vector_width": 512}
 """Vector instructions as wide as the CPU has them; of jax 0.10's own choice, evaluation takes a
 tenth longer."""
 
@@ -112,4 +112,4 @@ def _dealt(mesh: Mesh, function: Any, whole: int, dealt: int, wide: bool = False
     specs = (_ALL,) * whole + (_DEALT,) * dealt
     mapped = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=_DEALT, check_vma=False)
     on_cpu = mesh.devices.flat[0].platform == "cpu"
-    return jax.jit(mapped, compiler_options=known_options(**_WIDE) if wide and on_cpu else None)
+    return jax.jit(mapped, compiler_options=known_options(**WIDE) if wide and on_cpu else None)
