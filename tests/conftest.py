@@ -21,9 +21,12 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
+# Shapes and types of every annotated call are checked, in tests only; the hook must be in place
+# before anything imports the package.
+install_import_hook("splitmodel", "type_checker.checked")
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-
 
 # Tracing makes many objects that stay: to look through them seldom saves a twentieth of the time.
 gc.set_threshold(100_000, 20, 20)
@@ -34,12 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    x64 = config.getoption("--x64")
-    jax.config.update("jax_enable_x64", x64)
-    if not x64:
-        # Shapes and types of every annotated call are checked, in tests only and once: that makes
-        # tracing twice as long. The hook must be in place before anything imports the package.
-        install_import_hook("splitmodel", "type_checker.checked")
+    jax.config.update("jax_enable_x64", config.getoption("--x64"))
 
 
 def pytest_unconfigure() -> None:
