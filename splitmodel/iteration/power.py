@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from splitmodel.iteration.instance import Instance
 from splitmodel.iteration.roofline_timing import Roofline
 from splitmodel.roofline.batch import Batch
-from splitmodel.roofline.operations import matrix_flop, operations
+from splitmodel.roofline.operations import matrix_products
 from splitmodel.specs.transformer import Transformer
 from splitmodel.units import Scalar
 
@@ -36,8 +36,8 @@ def decode_share(
     """GPU draw during decode iterations, as a fraction of TDP."""
     gpu = instance.machine.gpu
     read_s = model.weight_bytes / (instance.tensor_parallel * gpu.hbm_bytes_per_s)
-    listed = operations(batch, model, instance.tensor_parallel, instance.pipeline_parallel)
-    compute_s = matrix_flop(listed) / gpu.flop_per_s
+    products = matrix_products(batch, model, instance.tensor_parallel)
+    compute_s = jnp.sum(products.flop, axis=0) / gpu.flop_per_s
     draw = (
         gpu.power.idle
         + gpu.power.decode_per_bandwidth_use * read_s / iteration_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.iteration.instance import Instance
@@ -41,6 +42,7 @@ class Roofline(Timing):
         """Counts and data sheets suffice for any model."""
         return jnp.asarray(True)
 
+    @jax.jit
     def resources_s(self, batch: Batch, model: Transformer, instance: Instance) -> IterationSeconds:
         """Time of one iteration and of each resource alone [s]."""
         prefills = batch.prefill_tokens > 0.0

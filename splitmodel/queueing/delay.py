@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.queueing.quick_exp import quick_exp, quick_fall
@@ -44,6 +45,7 @@ class Delay(eqx.Module):
         return jnp.where(later_s > 0.0, tail, 1.0)
 
 
+@jax.jit
 def mean_tail(middle: Scalar, half: Scalar, chance: Scalar) -> Scalar:
     """P(delay > t), averaged over t within `middle` ± `half`; times in scales after the shift.
 

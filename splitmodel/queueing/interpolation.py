@@ -40,6 +40,7 @@ class Bracket(NamedTuple):
     after: Spot
 
     @property
+    @jax.jit  # traced once for all that are of one shape
     def crossing(self) -> jax.Array:
         """Where a monotone cubic through the inner spots is at one.
 
@@ -64,6 +65,7 @@ class Bracket(NamedTuple):
         margin = _INSIDE * (right - left)
         return jnp.clip(self.crossing, left + margin, right - margin)
 
+    @jax.jit
     def narrowed(self, new: Spot) -> Bracket:
         """The bracket with one more spot, wherever that lies."""
         above, below = new.log > 0.0, new.log <= 0.0

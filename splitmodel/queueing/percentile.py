@@ -50,6 +50,7 @@ class _Cells(eqx.Module):
     chance: Scalar
     weight: Scalar
 
+    @jax.jit
     def tail(self, value: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds the scalar `value`."""
         middle = value * self.reference - self.fixed
@@ -76,6 +77,7 @@ class _CellsInSeconds(eqx.Module):
     wholly: Scalar
     """Weight with a delay, of which the averaged exponential begins at the cell's upper end."""
 
+    @jax.jit
     def tail(self, value: Scalar) -> jax.Array:
         """Share of requests whose metric exceeds the scalar `value`."""
         low = value * self.per_s - self.high
@@ -111,6 +113,7 @@ class Requests(eqx.Module):
         cells = self._cells()
         return jax.lax.map(lambda value: _flat(cells, 0).tail(value), values)
 
+    @jax.jit
     def _cells(self) -> _Cells | _CellsInSeconds:
         def each(leaf: Scalar) -> jax.Array:
             return jnp.broadcast_to(leaf, self.weight.shape)
@@ -143,6 +146,7 @@ class Requests(eqx.Module):
             wholly=each(partly * quick_fall(-2.0 * half)),
         )
 
+    @jax.jit
     def _first_tried(self) -> jax.Array:
         """Values where the search begins; everybody exceeds the first one, hardly anyone the last.
 

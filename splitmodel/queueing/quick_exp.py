@@ -54,6 +54,7 @@ def quick_both(x: Scalar) -> tuple[jax.Array, jax.Array]:
     return power + beside, (1.0 - power) - beside
 
 
+@jax.jit  # traced once per shape
 def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """A power of two and a small number, of which exp(x) is power · (1 + number)."""
     # Rounds to a whole number, and has it in the last bits, without an instruction for either.

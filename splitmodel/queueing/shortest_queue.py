@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 
@@ -291,6 +292,7 @@ def _rest(log_load: Scalar) -> Scalar:
     return jnp.maximum(-jnp.expm1(jnp.minimum(log_load, 0.0)), 1e-5)
 
 
+@jax.jit
 def loss_odds(load: Scalar, servers: Scalar) -> Scalar:
     """Odds that all of n servers are busy where whom they cannot serve at once is lost.
 

@@ -8,6 +8,9 @@ References:
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,19 +53,12 @@ def gpu_seconds(
     """
 
     def seconds(op: Operation) -> GpuSeconds:
-        return operation_seconds(op, gpu, tensor_parallel, clock)
+        if op.kind != "gemm":
+            return operation_seconds(op, gpu, tensor_parallel, clock)
+        each = jax.vmap(lambda product: operation_seconds(product, gpu, tensor_parallel, clock))(op)
+        return jax.tree.map(lambda apart: jnp.sum(apart, axis=0), each)
 
-    def stack(*leaves: Scalar) -> Scalar:
-        return jnp.stack(jnp.broadcast_arrays(*leaves))
-
-    parts = [seconds(op) for op in listed if op.kind != "gemm"]
-    products = [op for op in listed if op.kind == "gemm"]
-    if products:
-        # Several of a kind: one formula along a new first axis.
-        each = jax.vmap(seconds)(jax.tree.map(stack, *products))
-        parts.append(jax.tree.map(lambda apart: jnp.sum(apart, axis=0), each))
-    zero = jnp.zeros_like(listed[0].rows)
-    return jax.tree.map(lambda *each: sum(each, start=zero), *parts)
+    return jax.tree.map(lambda *parts: reduce(add, parts), *map(seconds, listed))
 
 
 def operation_seconds(
@@ -71,17 +67,16 @@ def operation_seconds(
     """Time of one operation [s]; arguments as in `gpu_seconds`."""
     fit = gpu.efficiency
     zero = 0.0
-    flop_per_s = gpu.flop_per_s * clock * rate_of_type(op.element_bytes)
-    if op.kind == "gemm":
-        compute_s = op.flop / (fit.gemm_compute * flop_per_s)
+    if op.kind in ("gemm", "prefill_attention"):
+        reached = fit.gemm_compute if op.kind == "gemm" else fit.attention_compute
+        compute_s = op.flop / (reached * gpu.flop_per_s * clock * rate_of_type(op.element_bytes))
+        if op.kind == "prefill_attention":
+            return GpuSeconds(compute_s, compute_s, zero, zero)
         hbm_s = op.hbm_bytes / (fit.hbm * gpu.hbm_bytes_per_s)
         # No rows are no work; the floor keeps the logarithm, and so the gradient, finite.
         total_s = p_norm(jnp.maximum(compute_s, 1e-12), hbm_s, fit.gemm_norm)
         busy = jnp.where(op.rows > 0.0, 1.0, 0.0)
         return GpuSeconds(total_s * busy, compute_s * busy, hbm_s * busy, zero)
-    if op.kind == "prefill_attention":
-        compute_s = op.flop / (fit.attention_compute * flop_per_s)
-        return GpuSeconds(compute_s, compute_s, zero, zero)
     if op.kind in ("decode_attention", "elementwise"):
         reached = fit.hbm if op.kind == "elementwise" else fit.attention_hbm
         hbm_s = op.hbm_bytes / (reached * gpu.hbm_bytes_per_s)

@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.roofline.batch import Batch
@@ -43,7 +44,7 @@ fp16], as the fit of the published profile has it."""
 def operations(
     batch: Batch, model: Transformer, tensor_parallel: Scalar, pipeline_parallel: Scalar
 ) -> list[Operation]:
-    """Operations of one iteration, in the order of the forward pass.
+    """Operations of one iteration; that of kind "gemm" is the five of `matrix_products`.
 
     Args:
         batch: what the iteration works on; leaves of any one shape.
@@ -52,21 +53,71 @@ def operations(
         pipeline_parallel: stages that share the layers.
     """
     tp, h, layers = tensor_parallel, model.hidden, model.layers
-    attention_width = model.heads * model.head_dim
-    # Where there are fewer KV heads than GPUs, each GPU holds a whole one.
-    kv_width = jnp.maximum(model.kv_heads / tp, 1.0) * model.head_dim
+    attention_width = model.heads * model.head_dim / tp
+    rows = batch.tokens
+    none = jnp.zeros_like(rows)
+    activation_bytes, kv_bytes = model.activation_element_bytes, model.kv_element_bytes
+    hidden_bytes = rows * h * activation_bytes
+
+    def operation(kind: str, element_bytes: Scalar, **counts: Scalar) -> Operation:
+        zero = dict.fromkeys(("flop", "hbm_bytes", "messages", "message_bytes"), none)
+        return Operation(rows=rows, kind=kind, element_bytes=element_bytes, **{**zero, **counts})
+
+    return [
+        matrix_products(batch, model, tp),
+        operation(
+            "prefill_attention",
+            kv_bytes,
+            flop=4.0 * batch.query_key_pairs * attention_width * layers,
+        ),
+        operation(
+            "decode_attention",
+            kv_bytes,
+            flop=4.0 * batch.context_tokens * attention_width * layers,
+            hbm_bytes=2.0 * batch.context_tokens * _kv_width(model, tp) * kv_bytes * layers,
+        ),
+        operation(
+            "elementwise",
+            activation_bytes,
+            hbm_bytes=0.5 * ELEMENTWISE_BYTES_PER_HIDDEN * hidden_bytes * layers,
+        ),
+        operation(
+            "all_reduce",
+            activation_bytes,
+            messages=none + jnp.where(tp > 1.0, 2.0 * layers, 0.0),
+            message_bytes=hidden_bytes,
+        ),
+        operation(
+            "send",
+            activation_bytes,
+            messages=none + (pipeline_parallel - 1.0),
+            message_bytes=hidden_bytes,
+        ),
+    ]
+
+
+def matrix_products(batch: Batch, model: Transformer, tensor_parallel: Scalar) -> Operation:
+    """The products with weight matrices, along a new first axis, in order of the forward pass.
+
+    Projections to queries, keys and values, from attention, into and out of the feed-forward
+    network, and to the vocabulary. Arguments as in `operations`.
+    """
+    tp, h, layers = tensor_parallel, model.hidden, model.layers
+    attention_width = model.heads * model.head_dim / tp
+    ffn_width = model.ffn_hidden / tp
     rows = batch.tokens
     sampled = batch.prompts + batch.decoding_requests
-    none = jnp.zeros_like(rows)
 
-    def gemm(rows: Scalar, inner: Scalar, outer: Scalar, repeats: Scalar) -> Operation:
+    @jax.vmap
+    def product(rows: Scalar, inner: Scalar, outer: Scalar, repeats: Scalar) -> Operation:
+        weights, activations = inner * outer, rows * (inner + outer)
+        hbm_bytes = (
+            weights * model.weight_element_bytes + activations * model.activation_element_bytes
+        )
+        none = jnp.zeros_like(rows)
         return Operation(
-            flop=2.0 * rows * inner * outer * repeats,
-            hbm_bytes=(
-                inner * outer * model.weight_element_bytes
-                + rows * (inner + outer) * model.activation_element_bytes
-            )
-            * repeats,
+            flop=2.0 * rows * weights * repeats,
+            hbm_bytes=hbm_bytes * repeats,
             messages=none,
             message_bytes=none,
             rows=rows,
@@ -74,65 +125,24 @@ def operations(
             element_bytes=model.weight_element_bytes,
         )
 
-    hidden_bytes = rows * h * model.activation_element_bytes
-    return [
-        gemm(rows, h, attention_width / tp + 2.0 * kv_width, layers),
-        Operation(
-            flop=4.0 * batch.query_key_pairs * attention_width / tp * layers,
-            hbm_bytes=none,
-            messages=none,
-            message_bytes=none,
-            rows=rows,
-            kind="prefill_attention",
-            element_bytes=model.kv_element_bytes,
+    def each(*values: Scalar) -> Scalar:
+        return jnp.stack(jnp.broadcast_arrays(*values))
+
+    return product(
+        each(rows, rows, rows, rows, sampled),
+        each(h, attention_width, h, ffn_width, h),
+        each(
+            attention_width + 2.0 * _kv_width(model, tp),
+            h,
+            (model.mlp_matrices - 1.0) * ffn_width,
+            h,
+            model.vocab / tp,
         ),
-        Operation(
-            flop=4.0 * batch.context_tokens * attention_width / tp * layers,
-            hbm_bytes=2.0 * batch.context_tokens * kv_width * model.kv_element_bytes * layers,
-            messages=none,
-            message_bytes=none,
-            rows=rows,
-            kind="decode_attention",
-            element_bytes=model.kv_element_bytes,
-        ),
-        gemm(rows, attention_width / tp, h, layers),
-        gemm(rows, h, (model.mlp_matrices - 1.0) * model.ffn_hidden / tp, layers),
-        gemm(rows, model.ffn_hidden / tp, h, layers),
-        Operation(
-            flop=none,
-            hbm_bytes=ELEMENTWISE_BYTES_PER_HIDDEN
-            * rows
-            * h
-            * layers
-            * (model.activation_element_bytes / 2.0),
-            messages=none,
-            message_bytes=none,
-            rows=rows,
-            kind="elementwise",
-            element_bytes=model.activation_element_bytes,
-        ),
-        Operation(
-            flop=none,
-            hbm_bytes=none,
-            messages=none + jnp.where(tp > 1.0, 2.0 * layers, 0.0),
-            message_bytes=hidden_bytes,
-            rows=rows,
-            kind="all_reduce",
-            element_bytes=model.activation_element_bytes,
-        ),
-        Operation(
-            flop=none,
-            hbm_bytes=none,
-            messages=none + (pipeline_parallel - 1.0),
-            message_bytes=hidden_bytes,
-            rows=rows,
-            kind="send",
-            element_bytes=model.activation_element_bytes,
-        ),
-        gemm(sampled, h, model.vocab / tp, 1.0),
-    ]
+        each(layers, layers, layers, layers, jnp.ones_like(layers)),
+    )
 
 
-def matrix_flop(listed: list[Operation]) -> Scalar:
-    """FLOP of the weight matrix products on one GPU, attention excluded."""
-    return sum((op.flop for op in listed if op.kind == "gemm"), start=jnp.zeros(()))
+def _kv_width(model: Transformer, tensor_parallel: Scalar) -> Scalar:
+    """Width of keys, or of values, on one GPU."""
+    # Where there are fewer KV heads than GPUs, each GPU holds a whole one.
+    return jnp.maximum(model.kv_heads / tensor_parallel, 1.0) * model.head_dim
