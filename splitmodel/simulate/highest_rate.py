@@ -13,10 +13,10 @@ from splitmodel.specs.workload import Workload
 
 FIRST, LEAST, MOST = 0.87, 0.02, 40.0
 """Share of the guess that is tried first, and those beyond which nobody looks."""
-_DOWN, _UP = 0.7, 1.1
-"""Steps until the limits hold, then until they fail."""
-_PRECISION = 0.004
-"""Of the bracket in which the limits begin to fail."""
+_DOWN, _UP = 0.9, 1.1
+"""Steps until the limits hold, each the square of the one before; then until they fail."""
+_PRECISION = 0.003
+"""Of the rate: where the crossing moves by less from one round to the next, it is found."""
 _ROUNDS = 5
 _MIDDLE = (0.15, 0.85)
 """Part of the bracket in which the next rate lies, so that both ends move."""
@@ -52,19 +52,21 @@ def highest_rate(setting: Setting, load: Workload, options: Simulation, guess_rp
         return _Point(rate_rps, found.room(setting.slo))
 
     low = high = at(FIRST * guess_rps)
+    down = _DOWN
     while low.room <= 0.0:
         if low.rate_rps < LEAST * guess_rps:
             return 0.0
-        low, high = at(_DOWN * low.rate_rps), low
+        low, high = at(down * low.rate_rps), low
+        down *= down
     while high.room > 0.0:
         if high.rate_rps > MOST * guess_rps:
             return high.rate_rps
         low, high = high, at(_UP * high.rate_rps)
     for _ in range(_ROUNDS):
-        if high.rate_rps < (1.0 + _PRECISION) * low.rate_rps:
-            break
         middle = at(_between(low, high, *_MIDDLE))
         low, high = (middle, high) if middle.room > 0.0 else (low, middle)
+        if abs(_between(low, high) - middle.rate_rps) < _PRECISION * middle.rate_rps:
+            break
     return _between(low, high)
 
 
