@@ -17,6 +17,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_LEAST_KEPT_S = 0.05
+"""Compile time from which on a program is kept on disk [s]."""
+
+
 class _Quick:
     """See `quick_jit`."""
 
@@ -102,8 +106,11 @@ def keep_compiled() -> None:
     """Keep in the user's cache what takes long to compile, unless JAX already has a folder for it.
 
     JAX's own variables decide: JAX_COMPILATION_CACHE_DIR names another folder, and
-    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing.
+    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing. JAX would keep what takes a second or more; the
+    small programs around a large one take as long together.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = Path(pooch.os_cache("splitmodel")) / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_KEPT_S)
