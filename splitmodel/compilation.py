@@ -106,8 +106,8 @@ def keep_compiled() -> None:
     """Keep in the user's cache what takes long to compile, unless JAX already has a folder for it.
 
     JAX's own variables decide: JAX_COMPILATION_CACHE_DIR names another folder, and
-    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing. JAX would keep what takes a second or more; the
-    small programs around a large one take as long together.
+    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing. JAX of itself keeps what takes a
+    second or more; the small programs around a large one take as long together.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = Path(pooch.os_cache("splitmodel")) / "compiled"
