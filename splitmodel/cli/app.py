@@ -17,7 +17,7 @@ from splitmodel.cli.plugins import PLUGINS, delegate
 from splitmodel.cli.provision import provision_command
 from splitmodel.cli.sweep import sweep_command
 from splitmodel.cli.validate import validate_command
-from splitmodel.compilation import keep_compiled
+from splitmodel.compilation import collecting_seldom, keep_compiled
 from splitmodel.errors import InputError
 
 app = App(
@@ -62,7 +62,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     keep_compiled()
     try:
-        app(words)
+        with collecting_seldom():
+            app(words)
     except (InputError, CycloptsError) as problem:
         print("splitmodel:", *str(problem).split(), file=sys.stderr)
         return 2

@@ -33,6 +33,7 @@ class Interruptions(eqx.Module):
     """1 in the prompt cells where decodes ride along, [cells]."""
     prompt_weight: Scalar
 
+    @jax.jit
     def prefill_s(self, batch: Scalar) -> tuple[Scalar, Scalar]:
         """Iteration time of each prompt next to `batch` decodes [s], at edges and in cells.
 

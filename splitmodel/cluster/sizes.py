@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from splitmodel.specs.workload import Workload
@@ -54,6 +55,7 @@ def sizes_of(load: Workload) -> Sizes:
     )
 
 
+@jax.jit
 def cell_moments(edges: Scalar, cells: Scalar, weight: Scalar) -> tuple[Scalar, Scalar]:
     """Mean and second moment over requests of a value given at cells' edges and means.
 

@@ -74,6 +74,7 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
 
 
+@jax.jit
 def delay_from_moments(mean_s: Scalar, variance_s2: Scalar) -> Delay:
     """Delay with this mean [s] and variance [s²]; shapes broadcast.
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import xarray as xr
 
+from splitmodel.compilation import collecting_seldom
 from splitmodel.sweep.atlas import Atlas
 from splitmodel.sweep.job import Job
 from splitmodel.sweep.manifest import manifest_of
@@ -89,7 +90,7 @@ def compute(
             parts.add(part)
             bar.update(span)
     together(lambda: None)  # nobody adds parts while another one still looks for those there are
-    with bar, workers(client) as (executor, at_once):
+    with bar, collecting_seldom(), workers(client) as (executor, at_once):
         left = share([span for span in spans if span not in done])
         if left and client is None:
             bar.estimate(at_once)
