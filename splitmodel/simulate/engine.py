@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from functools import partial
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def simulate(policy, times, links, arrivals, kind, port, pool, capacity_bytes):
     agenda.pop()
     log = [(0, 0.0, 0.0, 0, 0, 0, 0.0)]
     log.pop()
-    arrived = noted = 0
+    arrived = noted = len(log)
     while True:
         arrival_s = requests[arrived].arrival_s if arrived < len(requests) else np.inf
         noted_s = agenda[0][0] if len(agenda) else np.inf
@@ -141,7 +142,7 @@ def _send(policy, state, links, r, now_s):
     return ARRIVE, request.transfer_s
 
 
-@kernel
+@partial(kernel, counts=True)
 def _stuck(policy, state, agenda, r):
     """Whether, where nothing runs or comes, no KV cache moves or can move, that of `r` included."""
     if _can_send(policy, state, r):

@@ -87,7 +87,8 @@ def _put_back(state, m, kept):
         request.token_point = server.points - request.token_point
         server.context_tokens -= _context(request)
         append(state.ends, state.links, m, PREEMPTED, 2 * r + 1)
-        enqueue(state.requests, server, state.ends, state.links, m, 2 * r + 1)
+        state.put_back[slot - kept] = 2 * r + 1
+    enqueue(state, m, state.put_back[: server.decodes - kept])
     server.decodes = kept
     _find_next_end(state, m)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from splitmodel.simulate.compiled import kernel
 
-ROWS, SHARES, PAIRS, CONTEXTS, PROMPTS, STEP_CONTEXTS = range(6)
+ROWS, SHARES, PAIRS, CONTEXTS, PROMPTS, STEP_CONTEXTS = np.arange(6)
 """Axes: tokens computed; share of decodes among them; Σ P² over the square of the tokens computed;
 mean context of the decoding requests [tokens]; prompts; and that context once more, for iterations
 of decodes alone."""

@@ -6,9 +6,12 @@ task is in the list OVERDUE of its server and, once it can begin, in one of the 
 
 from __future__ import annotations
 
+import numpy as np
+
 from splitmodel.simulate.compiled import kernel
 
-PROMPTS, FRESH, PREEMPTED, OVERDUE = 0, 1, 2, 3
+# Of numba's own type for such numbers: of Python's, it makes a version of every function for each.
+PROMPTS, FRESH, PREEMPTED, OVERDUE = np.arange(4)
 """Prompts, decodes that have not begun, decodes that were put back, and all of them in the order
 of scheduling points missed."""
 LISTS = 4
@@ -74,34 +77,33 @@ def missed(requests, server, task):
 
 
 @kernel
-def enqueue(requests, server, ends, links, m, task):
-    """Insert a task among all that wait at its server, by points missed, then arrival.
+def enqueue(state, m, tasks):
+    """Insert tasks among all that wait at server `m`, by points missed, then arrival.
 
     What a task missed grows while it waits, so that the list need not be in order. The place is
     that of a binary search all the same, as in the authors' simulator.
     """
-    own = missed(requests, server, task)
-    low, high = 0, server.waiting
-    # The task before place `at`.
-    before, at = NOBODY, 0
-    while low < high:
-        middle = (low + high) // 2
-        while at <= middle:
-            before = ends[m, OVERDUE, 0] if before == NOBODY else links[before, 1, 0]
-            at += 1
-        while at > middle + 1:
-            before = links[before, 1, 1]
-            at -= 1
-        other = missed(requests, server, before)
-        if own < other or (own == other and task >> 1 < before >> 1):
-            high = middle
-        else:
-            low = middle + 1
-    while at > low:
-        before = links[before, 1, 1]
-        at -= 1
-    _insert(ends, links, m, OVERDUE, before, task)
-    server.waiting += 1
+    server, order = state.servers[m], state.order
+    task = state.ends[m, OVERDUE, 0]
+    for place in range(server.waiting):
+        order[place] = task
+        task = state.links[task, 1, 0]
+    for task in tasks:
+        own = missed(state.requests, server, task)
+        low, high = 0, server.waiting
+        while low < high:
+            middle = (low + high) // 2
+            other = missed(state.requests, server, order[middle])
+            if own < other or (own == other and task >> 1 < order[middle] >> 1):
+                high = middle
+            else:
+                low = middle + 1
+        before = order[low - 1] if low else NOBODY
+        _insert(state.ends, state.links, m, OVERDUE, before, task)
+        for place in range(server.waiting, low, -1):
+            order[place] = order[place - 1]
+        order[low] = task
+        server.waiting += 1
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ SERVER = np.dtype(
 )
 """One instance of the model, or one batch in flight of a pipeline."""
 
-PROMPT, TOKEN, MIXED = 0, 1, 2
+PROMPT, TOKEN, MIXED = np.arange(3)
 """Pools, in the order of `specs.cluster.POOLS`."""
 REQUEST_LEVEL, CONTINUOUS, MIXES = 0, 1, 2
 """Batching, in the order of `specs.cluster.BATCHINGS`."""
@@ -121,6 +122,10 @@ class State(NamedTuple):
     """Requests in the batch of each server, [3, servers, slots]."""
     added: Any
     """Tasks that the last choice of a batch adds, [slots]; last the number of choices."""
+    put_back: Any
+    """Decodes that the last choice of a batch preempts, [slots]."""
+    order: Any
+    """Room for the tasks that wait at a server, in their order, [tasks]."""
     members: Any
     """Servers of each pool in their order, [pools, servers]."""
     sizes: Any
@@ -131,7 +136,7 @@ class State(NamedTuple):
     """Tournament: at the root stands the server whose iteration ends first."""
 
 
-@kernel
+@partial(kernel, counts=True)
 def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, port, pool, capacity_bytes):
     """A cluster at rest before the first arrival; arguments as in `engine.simulate`."""
     requests = np.zeros(len(arrival_s), REQUEST)
@@ -170,6 +175,8 @@ def new_state(policy, arrival_s, prompt_tokens, output_tokens, kind, port, pool,
         np.empty((2 * len(requests), 2, 2), np.int64),
         np.empty((3, len(servers), slots), np.int64),
         np.zeros(slots + 1, np.int64),
+        np.empty(slots, np.int64),
+        np.empty(2 * len(requests), np.int64),
         members,
         sizes,
         np.zeros((port.max() + 1, 2)),

@@ -29,7 +29,7 @@ def prompt_comes(policy, state, m, r):
     server, request = state.servers[m], state.requests[r]
     request.prompt_point = server.points
     append(state.ends, state.links, m, PROMPTS, 2 * r)
-    enqueue(state.requests, server, state.ends, state.links, m, 2 * r)
+    enqueue(state, m, (2 * r,))
     if not server.running:
         return _start_if_fits(policy, state, m, 2 * r)
     # It may put decodes back, but not other prompts, and no longer one waits for both.
@@ -54,7 +54,7 @@ def decode_comes(policy, state, m, r):
 @kernel
 def _decode_waits(policy, state, m, r):
     server = state.servers[m]
-    enqueue(state.requests, server, state.ends, state.links, m, 2 * r + 1)
+    enqueue(state, m, (2 * r + 1,))
     if not server.running:
         return _start_if_fits(policy, state, m, 2 * r + 1)
     return CUT if _has_room(policy, server) else NOTHING

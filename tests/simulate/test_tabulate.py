@@ -1,14 +1,23 @@
 """Tables against the timings that they stand for."""
 
+import numba
 import numpy as np
 import pytest
 
 from splitmodel.iteration.interpolated_timing import Interpolated
 from splitmodel.iteration.roofline_timing import Roofline
-from splitmodel.simulate.lookup import batch_time_s, run_time_s, steps_within
+from splitmodel.simulate import lookup
 from splitmodel.simulate.tabulate import Limits, iteration_times_s, tabulate
 from splitmodel.specs.cluster import Cluster
 
+
+def from_python(kernel):
+    return numba.njit(lambda *args: kernel(*args))
+
+
+batch_time_s, run_time_s, steps_within = map(
+    from_python, (lookup.batch_time_s, lookup.run_time_s, lookup.steps_within)
+)
 LIMITS = Limits(rows=8192, decodes=512, prompts=512, context_tokens=16384)
 
 
