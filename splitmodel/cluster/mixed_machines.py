@@ -25,6 +25,9 @@ _FEWEST = 0.6
 """Decodes on the machine to which the first visit goes, over the mean."""
 _MOST = 0.9
 """Largest share of the token machines that is mixed."""
+_FEW, _STEADY = 4.0, 2.0
+"""With more machines, the number that is mixed varies less than that of independent ones: of the
+chance of a large number, the power is larger by so much where they are many."""
 _LATCHED_S = 500.0
 """Time for which a cluster is looked at that can no longer get out of the mixed pool."""
 
@@ -38,12 +41,15 @@ class Mixed(NamedTuple):
     """Decodes that a visiting prompt meets."""
     begun: Scalar
     """Decodes that meet a visiting prompt for the first time, per visit."""
+    coming: Scalar
+    """Share of all decodes that come while a prompt is there."""
 
 
 def mixed_machines(
     case: Case,
     visits_rps: Scalar,
     busy: Scalar,
+    early: Scalar,
     batch: Scalar,
     step_s: Scalar,
     servers: Scalar,
@@ -55,6 +61,7 @@ def mixed_machines(
         case: the question.
         visits_rps: prompts that go to token machines [1/s].
         busy: machines' worth of time that these take.
+        early: that part of it in which decodes come that were assigned to them before.
         batch: requests that decode together on a token machine, if none are mixed.
         step_s: decode iteration [s].
         servers: token machines, a real number.
@@ -74,7 +81,8 @@ def mixed_machines(
     limit = jnp.maximum(jnp.minimum(_MOST * servers, servers - wanting / most), 0.02 * servers)
     fill = jnp.minimum((busy + draining) / limit, 1e6)
     mixed = limit * fill / (1.0 + fill**3) ** (1.0 / 3.0)
-    begins = jnp.where(alone > 1e-4, draining / jnp.maximum(alone, 1e-4), 1.0)
+    # Not more machines begin to be mixed than cease to.
+    begins = jnp.where(alone > 1e-4, jnp.minimum(draining, mixed) / jnp.maximum(alone, 1e-4), 1.0)
     prefilling = jnp.minimum(busy / jnp.maximum(mixed, 1e-9), 0.6)
     kept = visits_rps * begins * batch * rest_s / (1.0 - prefilling)
     decodes = jnp.maximum(kept, wanting - (servers - mixed) * most)
@@ -85,16 +93,22 @@ def mixed_machines(
 
     # All of few machines may be mixed. Decodes then go to them, and keep them so.
     others = jnp.maximum(servers, 1.0) - 1.0
-    several = jnp.exp(others * jnp.log(jnp.maximum(mixed, 1e-9)) - mixed - gammaln(others + 1.0))
-    enters_ps = visits_rps * begins * several
+    several = others * jnp.log(jnp.maximum(mixed, 1e-9)) - mixed - gammaln(others + 1.0)
+    steady = 1.0 + _STEADY * (1.0 - _FEW / jnp.maximum(servers, _FEW))
+    enters_ps = visits_rps * begins * jnp.exp(steady * several)
     leaves_ps = 1.0 / _LATCHED_S + servers * batch * jnp.exp(-batch) / rest_s
     latched = enters_ps / (enters_ps + leaves_ps)
     # There is no other machine than the only one.
     latched = 1.0 - (1.0 - latched) * (1.0 - jnp.maximum(servers, 1.0) ** -4)
+    # Where there is a choice, decodes avoid machines with a prompt once they can know of it.
+    coming = (begins + latched * (1.0 - begins)) * early + latched * (busy - early) / (others + 1.0)
+    # Who has decoded for longer has more often met a prompt before.
+    anew = 1.0 / (1.0 + visits_rps / (others + 1.0) * rest_s)
     return Mixed(
         left=left + latched * (servers - left),
         met=met + latched * (batch - met),
-        begun=begun + latched * (_JOINED * batch - begun),
+        begun=begun + latched * (anew * batch - begun),
+        coming=jnp.minimum(coming / (others + 1.0), 1.0),
     )
 
 

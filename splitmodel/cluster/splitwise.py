@@ -35,6 +35,8 @@ _LINGERING = 1.5
 """Machines that a pool has lent beyond those that would do: the last request on one keeps it."""
 _OFTEN = 5.0
 """Decodes on prompt machines from which on some machine is nearly always lent."""
+_STAY = 0.4
+"""Share of the prompts that find the queue of the only token machine too long, too, and stay."""
 _LEAST_OWN = 0.1
 """Share of the prompt machines that is never lent: prompts can always go to token machines, too."""
 
@@ -73,11 +75,13 @@ def splitwise_flow(case: Case) -> Flow:
         level = tabulated_level(rate_rps / servers, batches, stays_s)
         return jnp.minimum(level, (3.0 + prompt_servers / token_servers) * on_token.most)
 
-    # Token pool: what would decode at once, and what exceeds its memory.
+    # Token pool: what would decode at once, and what exceeds its memory. Requests reserve theirs
+    # when they arrive, so that those whose prompts are being computed count, too.
     wanted = wanted_on(token_servers)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
-    moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
+    reserved = wanting + rate_rps * service.mean_s
+    moved = overflow_share(reserved, reserved * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
 
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
@@ -88,12 +92,20 @@ def splitwise_flow(case: Case) -> Flow:
     pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)
 
     # Token machines that prompts visit; new decodes go to the others.
+    taken = 1.0 - _STAY / jnp.maximum(token_servers, 1.0) ** 2
+    pool = pool._replace(elsewhere=taken * pool.elsewhere)
     visitors_rps = rate_rps * sizes.prompt_weight * pool.elsewhere
     decoded_rps = jnp.maximum(rate_rps * jnp.maximum(sizes.mean_steps, 1e-6), 1e-9)
+    staying = sizes.prompt_weight * (1.0 - pool.elsewhere)
+    kept = jnp.maximum(jnp.sum(staying), 1e-6)
+    waiting = staying * pool.chance / kept
+    # Decodes come to the machine that they were assigned to so long before.
+    ahead_s = service.mean_s + jnp.sum(waiting * pool.mean_s)
     mixed = mixed_machines(
         case,
         jnp.sum(visitors_rps),
         jnp.sum(visitors_rps * on_token.service.cells_s),
+        jnp.sum(visitors_rps * jnp.minimum(on_token.service.cells_s, ahead_s)),
         jnp.minimum(wanted * (1.0 - moved), on_token.most),
         wanting / decoded_rps,
         token_servers,
@@ -110,10 +122,7 @@ def splitwise_flow(case: Case) -> Flow:
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, equal)
     decoding = -jnp.expm1(-batch)
 
-    away = visits(case, on_prompt, on_token, visitors_rps, iteration_s, batch, mixed)
-    staying = sizes.prompt_weight * (1.0 - pool.elsewhere)
-    kept = jnp.maximum(jnp.sum(staying), 1e-6)
-    waiting = staying * pool.chance / kept
+    away = visits(case, on_prompt, on_token, visitors_rps, ahead_s, iteration_s, batch, mixed)
     link = transfers.wait(
         rate_rps * kept,
         rate_rps * (1.0 - moved),
@@ -146,8 +155,9 @@ def splitwise_flow(case: Case) -> Flow:
         stall_variance_s2=away.stall_variance_s2,
         stall_lasting_s2=zero,
         link_wait_mean_s=link.mean_s,
-        token_wait_mean_s=link.mean_s + jnp.where(mixes, 0.0, place_s),
+        token_wait_mean_s=link.mean_s + away.begin_s + jnp.where(mixes, 0.0, place_s),
         token_wait_variance_s2=link.variance_s2
+        + away.begin_variance_s2
         + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
         utilisation=jnp.stack([used, decoding, zero]),

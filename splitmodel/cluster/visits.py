@@ -24,6 +24,10 @@ class Visits(NamedTuple):
     """Interruption of decodes, mean per step [s]."""
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
+    begin_s: Scalar
+    """Wait of decodes that come while a prompt is there, mean over requests [s]."""
+    begin_variance_s2: Scalar
+    """Its variance over them [s²]."""
     wait_s: Scalar
     """Time to the first token beyond a prefill on a prompt machine, by prompt [s], [cells]."""
     wait_second_s2: Scalar
@@ -36,6 +40,7 @@ def visits(
     on_prompt: Costs,
     on_token: Costs,
     visitors_rps: Scalar,
+    ahead_s: Scalar,
     step_s: Scalar,
     batch: Scalar,
     mixed: Mixed,
@@ -47,6 +52,7 @@ def visits(
         on_prompt: costs on a prompt machine.
         on_token: costs on a token machine.
         visitors_rps: prompts of each cell that go to token machines [requests/s], [cells].
+        ahead_s: time from a request's arrival to its decode [s].
         step_s: decode iteration without interruption [s].
         batch: requests that decode together on a machine of the token pool.
         mixed: token machines that are in the mixed pool.
@@ -64,6 +70,13 @@ def visits(
     seen = mixed.met / jnp.maximum(mixed.begun, 1e-9)
     second_s2 = seen * each_second_s2 + seen**2 * each_s**2
 
+    # Most decodes that come during a visit were assigned before it began.
+    early_rps = visitors_rps * jnp.minimum(service.cells_s, ahead_s)
+    left_s = service.cells_s - 0.5 * jnp.minimum(service.cells_s, ahead_s)
+    early = jnp.maximum(jnp.sum(early_rps), 1e-12)
+    begin_s = mixed.coming * jnp.sum(early_rps * left_s) / early
+    begin_second_s2 = mixed.coming * jnp.sum(early_rps * left_s**2) / early
+
     # Prompts wait for each other and for the iteration in progress; one beyond the token limit
     # even until some decode ends.
     backlog_s = cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
@@ -76,6 +89,8 @@ def visits(
     return Visits(
         stall_mean_s=stall_s,
         stall_variance_s2=all_rps * mixed.begun / steps_rps * second_s2,
+        begin_s=begin_s,
+        begin_variance_s2=begin_second_s2 - begin_s**2,
         wait_s=wait_s,
         wait_second_s2=wait_s**2 + crowd_s**2,
     )

@@ -59,6 +59,8 @@ class BoundedFit(NamedTuple):
 
 FITTED = BoundedFit()
 
+_MANY = 20.0
+"""Of more servers, some one more often has no queue: that chance falls with the root of them."""
 _SOFT = 0.2
 """How gradually the least limit takes over, as a share of it."""
 _FAR = 8.0
@@ -173,6 +175,7 @@ def bounded_wait(
     # A delay without a density is one of no time, too.
     far = busy * beyond[::-1]
     behind = fit.behind * all_busy**fit.behind_rare
+    behind = behind * jnp.sqrt(jnp.minimum(_MANY / servers, 1.0))
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
     mean_s = first / delayed
     variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)

@@ -26,7 +26,7 @@ def case():
 
 
 def mixed(case, visits_rps, busy, batch=20.0, servers=10.0):
-    arguments = (visits_rps, busy, batch, STEP_S, servers, MOST)
+    arguments = (visits_rps, busy, 0.5 * busy, batch, STEP_S, servers, MOST)
     return mixed_machines(case, *(jnp.asarray(each, dtype=float) for each in arguments))
 
 
@@ -50,6 +50,13 @@ def test_the_only_machine_cannot_be_avoided(case):
     found = mixed(case, 0.5, 0.1, servers=1.0)
     assert float(found.left) == pytest.approx(1.0)
     assert float(found.met) == pytest.approx(20.0)
+
+
+def test_decodes_come_while_a_prompt_is_there(case):
+    """To a machine that has just become mixed as to any other; to the only one all the time."""
+    busy = 1e-6
+    assert float(mixed(case, 1e-6, busy).coming) == pytest.approx(0.5 * busy / 10.0, rel=1e-3)
+    assert float(mixed(case, 0.5, 0.1, servers=1.0).coming) == pytest.approx(0.1)
 
 
 def test_more_visits_leave_fewer_machines_and_meet_fewer_decodes(case):
