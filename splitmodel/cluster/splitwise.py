@@ -75,13 +75,11 @@ def splitwise_flow(case: Case) -> Flow:
         level = tabulated_level(rate_rps / servers, batches, stays_s)
         return jnp.minimum(level, (3.0 + prompt_servers / token_servers) * on_token.most)
 
-    # Token pool: what would decode at once, and what exceeds its memory. Requests reserve theirs
-    # when they arrive, so that those whose prompts are being computed count, too.
+    # Token pool: what would decode at once, and what exceeds its memory.
     wanted = wanted_on(token_servers)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
-    reserved = wanting + rate_rps * service.mean_s
-    moved = overflow_share(reserved, reserved * sizes.resident_spread, places)
+    moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
 
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
