@@ -13,8 +13,9 @@ from splitmodel.specs.workload import Workload
 
 FIRST, LEAST, MOST = 0.87, 0.02, 40.0
 """Share of the guess that is tried first, and those beyond which nobody looks."""
-_DOWN, _UP = 0.9, 1.1
-"""Steps until the limits hold, each the square of the one before; then until they fail."""
+_DOWN, _LEAST_DOWN, _UP = 0.9, 0.7, 1.1
+"""Steps until the limits hold, each the square of the one before down to the second number; then
+until they fail."""
 _PRECISION = 0.003
 """Of the rate: where the crossing moves by less from one round to the next, it is found."""
 _ROUNDS = 5
@@ -57,7 +58,7 @@ def highest_rate(setting: Setting, load: Workload, options: Simulation, guess_rp
         if low.rate_rps < LEAST * guess_rps:
             return 0.0
         low, high = at(down * low.rate_rps), low
-        down *= down
+        down = max(down**2, _LEAST_DOWN)
     while high.room > 0.0:
         if high.rate_rps > MOST * guess_rps:
             return high.rate_rps
