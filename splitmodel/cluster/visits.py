@@ -71,8 +71,8 @@ def visits(
     second_s2 = seen * each_second_s2 + seen**2 * each_s**2
 
     # Most decodes that come during a visit were assigned before it began.
-    early_rps = visitors_rps * jnp.minimum(service.cells_s, ahead_s)
-    left_s = service.cells_s - 0.5 * jnp.minimum(service.cells_s, ahead_s)
+    early_s = jnp.minimum(service.cells_s, ahead_s)
+    early_rps, left_s = visitors_rps * early_s, service.cells_s - 0.5 * early_s
     early = jnp.maximum(jnp.sum(early_rps), 1e-12)
     begin_s = mixed.coming * jnp.sum(early_rps * left_s) / early
     begin_second_s2 = mixed.coming * jnp.sum(early_rps * left_s**2) / early

@@ -57,6 +57,7 @@ def simulate(policy, times, links, arrivals, kind, port, pool, capacity_bytes):
     agenda.pop()
     log = [(0, 0.0, 0.0, 0, 0, 0, 0.0)]
     log.pop()
+    # Zero, as a number that changes: for a constant, numba would make versions of what it calls.
     arrived = noted = len(log)
     while True:
         arrival_s = requests[arrived].arrival_s if arrived < len(requests) else np.inf

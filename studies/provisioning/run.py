@@ -12,7 +12,6 @@ from splitmodel_studies.routes import (
     PAIRS,
     Served,
     best_split,
-    highest_rate_rps,
     over_routes,
 )
 from splitmodel_studies.style import panels
@@ -44,7 +43,6 @@ def run() -> xr.Dataset:
     return xr.Dataset(
         {
             **{name: over_routes(each[name] for each in found) for name in names},
-            "published_rps": highest_rate_rps(_PUBLISHED, AUTHORS, "simulate"),
             "map_rps": (("x", "y"), explored["map_highest_rate_rps"].values),
             "map_prompt": ("x", explored["map_prompt"].values),
             "map_token": ("y", explored["map_token"].values),
