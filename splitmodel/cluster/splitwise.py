@@ -79,12 +79,14 @@ def splitwise_flow(case: Case) -> Flow:
     wanted = wanted_on(token_servers)
     places = token_servers * on_token.most
     wanting = token_servers * wanted
-    moved = overflow_share(wanting, wanting * sizes.resident_spread, places)
+    # Memory is reserved from the assignment on, before the prompt is computed.
+    reserved = wanting + rate_rps * service.mean_s
+    moved = overflow_share(reserved, reserved * sizes.resident_spread, places)
     moved = jnp.where(mixes, moved, 0.0)
 
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
     # hold what moved, and those that are not yet empty where any has.
-    moving = wanting * moved
+    moving = reserved * moved
     lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
     own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
     pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)

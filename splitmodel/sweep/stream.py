@@ -16,15 +16,17 @@ from splitmodel.sweep.reduction import Partial
 
 Span = tuple[int, int]
 """First block of a part, and the one after its last."""
-_BLOCKS = 64
-"""Of a part at most: seconds of work at worst, so that little is lost when somebody stops."""
-_PARTS = 64
-"""Parts that a sweep of few blocks is cut to, so that all workers have something to do."""
+_MOST = 64
+"""Blocks of a part: seconds of work at worst, so that little is lost when somebody stops."""
+_FEWEST, _PARTS = 4, 64
+"""Blocks of a part at least, as each takes a while beside its blocks, and parts of a sweep that has
+more than so many blocks: all workers have something to do, two of them in any sweep."""
 
 
 def spans_of(blocks: int) -> list[Span]:
     """The parts of a sweep; they depend on its size alone, so that any machine can resume it."""
-    size = min(_BLOCKS, max(2, blocks // _PARTS))
+    parts = max(2, min(blocks // _FEWEST, _PARTS), -(-blocks // _MOST))
+    size = -(-blocks // parts)
     return [(start, min(start + size, blocks)) for start in range(0, blocks, size)]
 
 
