@@ -30,6 +30,9 @@ it, near which percentiles lie where few wait."""
 _STEPS, _STEPS_OF_FEW, _FEW = 5, 7, 32
 """From there to the percentile, and for few cells: their tail has kinks, the sharpest of them
 at percentiles, and costs little. In float32 this meets the bounds of tests/queueing."""
+_BEYOND = 1e-4
+"""Share of a level by which a tail is below it at the percentile. Where nobody lies between two
+cells, a tail is at a level for long; here the next cell begins, however sums are rounded."""
 _BLUR = 4e-3
 """Least relative width of a cell."""
 
@@ -206,7 +209,8 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
         tried: values where the search begins, [metrics, tried].
     """
     count, levels = tried.shape[0], len(EXCEEDED)
-    exceeded = jnp.tile(jnp.asarray(np.array(EXCEEDED), dtype=float), count)
+    levels_below = np.array(EXCEEDED) * (1.0 - _BEYOND)
+    exceeded = jnp.tile(jnp.asarray(levels_below, dtype=float), count)
 
     # In vectors over all metrics and levels: of matrices with an axis of three, the compiler makes
     # no vector instructions, and the search takes longer than the tails.

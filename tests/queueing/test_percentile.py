@@ -175,3 +175,14 @@ def test_no_percentile_is_below_what_everybody_takes():
     p50, p90, _ = PERCENTILES_OF(even)
     assert 0.0 < float(p50) < 0.1
     assert float(p90) == pytest.approx(0.03 + wait_s + half_s * (1.0 - 2.0 * 0.1 / 0.37), rel=0.01)
+
+
+def test_between_cells_a_percentile_is_where_the_next_one_begins():
+    # Weights whose sums round otherwise in float32 than in float64, and nobody from 1 to 4 s.
+    weight = np.array([0.3, 0.3, 0.3, 0.05, 0.05])
+    low_s, high_s = np.array([0.2, 0.4, 0.7, 4.0, 5.0]), np.array([0.5, 0.8, 1.0, 5.0, 6.0])
+    delay = delay_from_moments(*as_arrays((1e-6, 1e-14)))
+    for order in (slice(None), slice(None, None, -1)):
+        cells = Requests(low_s[order], high_s[order], None, None, delay, weight[order])
+        found = percentiles_of(jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], as_arrays(cells)))
+        assert found[0, 1] == pytest.approx(4.0, rel=0.01)
