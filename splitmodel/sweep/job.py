@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
+from typing import Any
 
 import jax
 import numpy as np
@@ -105,13 +106,14 @@ class _Engine:
     def _run(self, blocks: np.ndarray) -> dict[str, Partial]:
         family = self._job.lattice.family(blocks)
         if family in self._compiled:
-            return self._reduced(blocks, family)
+            return self._collected(blocks, *self._begun(blocks, family))
         with self._compiling:  # else each thread would compile on its own
-            result = self._reduced(blocks, family)
+            begun = self._begun(blocks, family)
             self._compiled.add(family)
-            return result
+        return self._collected(blocks, *begun)
 
-    def _reduced(self, blocks: np.ndarray, family: int) -> dict[str, Partial]:
+    def _begun(self, blocks: np.ndarray, family: int) -> tuple[np.ndarray, tuple[Any, ...], Any]:
+        """Where the blocks lie, what is to be reduced, and that reduced; the devices go on."""
         lattice = self._job.lattice
         # Block j goes to device j % devices; what is left of a device's share is empty.
         devices = self._mesh.size
@@ -124,10 +126,14 @@ class _Engine:
         generate, evaluate = self._stages[family]
         rows, kept = generate(*self._space, described)
         outputs = evaluate(self._function, described, rows, kept)
-        first = blocks * lattice.block_rows
+        return slots, (outputs, rows, kept), self._reduce(outputs, rows, kept)
+
+    def _collected(
+        self, blocks: np.ndarray, slots: np.ndarray, whole: tuple[Any, ...], reduced: Any
+    ) -> dict[str, Partial]:
+        first = blocks * self._job.lattice.block_rows
         while True:
-            reduce = kernel.reduce(self._mesh, tuple(self._job.reductions.items()), self._width)
-            found = jax.tree.map(lambda leaf: np.asarray(leaf)[slots], reduce(outputs, rows, kept))
+            found = jax.tree.map(lambda leaf: np.asarray(leaf)[slots], reduced)
             try:
                 return {
                     name: reduction.collect(found[name], first)
@@ -135,6 +141,11 @@ class _Engine:
                 }
             except TooNarrow as needed:
                 self._width = 1 << (int(needed.args[0]) - 1).bit_length()
+                reduced = self._reduce(*whole)
+
+    def _reduce(self, *whole: Any) -> Any:
+        reductions = tuple(self._job.reductions.items())
+        return kernel.reduce(self._mesh, reductions, self._width)(*whole)
 
 
 _made = lru_cache(maxsize=4)(_Engine)
