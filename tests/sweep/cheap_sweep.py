@@ -69,7 +69,7 @@ class Cheap(eqx.Module):
         }
 
 
-ROWS = 2048
+ROWS = 1024
 NAMES = ("status", "slo_met", "cost_usd_per_hour", "throughput_rps", "ttft_s")
 
 

@@ -65,14 +65,14 @@ def test_an_interrupt_keeps_what_is_under_way(whole, computed, monkeypatch, tmp_
 
     def interrupted(bar, span):
         update(bar, span)
-        if len(parts(store)) == 3:
+        if len(parts(store)) == 7:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(cheap_sweep.module.Progress, "update", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(store=store)
-    assert 3 <= len(computed) == len(parts(store)) < len(all_spans())
+    assert 7 <= len(computed) == len(parts(store)) < len(all_spans())
     assert digest(run(store=store, resume=True)) == whole
     assert sorted(computed) == all_spans()
 
