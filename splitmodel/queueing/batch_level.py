@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from splitmodel.queueing.solve import bracketed_root
 from splitmodel.units import Scalar
 
-_ITERATIONS = 8
+_ITERATIONS = 16
 
 
 def batch_level(

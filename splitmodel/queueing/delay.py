@@ -19,6 +19,8 @@ from splitmodel.units import Scalar
 
 _TINY_S = 1e-7
 """Delays below this are zero for every purpose here; keeps divisions finite [s]."""
+_LEAST_DEVIATION = 1e-5
+"""Of a delay, over its mean, for the same reason. Small, as it begins by that much too early."""
 
 
 class Delay(eqx.Module):
@@ -83,7 +85,7 @@ def delay_from_moments(mean_s: Scalar, variance_s2: Scalar) -> Delay:
         variance_s2: variance, at least zero.
     """
     mean_s = jnp.maximum(mean_s, _TINY_S)
-    variance_s2 = jnp.maximum(variance_s2, (1e-3 * mean_s) ** 2)
+    variance_s2 = jnp.maximum(variance_s2, (_LEAST_DEVIATION * mean_s) ** 2)
     second_s2 = variance_s2 + mean_s * mean_s
     deviation_s = jnp.sqrt(variance_s2)
     variable = deviation_s >= mean_s

@@ -24,12 +24,13 @@ from splitmodel.variables import PERCENTILES
 EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
 """Share of requests that exceed each percentile."""
 _OF_ALL = (-0.25, 1.2, 2.35, 3.8)
-_OF_CERTAIN = (0.0, 1.3)
+_OF_CERTAIN = 1.3
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
 it, near which percentiles lie where few wait."""
-_STEPS, _STEPS_OF_FEW, _FEW = 5, 7, 32
-"""From there to the percentile, and for few cells: their tail has kinks, the sharpest of them
-at percentiles, and costs little. In float32 this meets the bounds of tests/queueing."""
+_STEPS, _STEPS_IN_SECONDS, _STEPS_OF_FEW, _FEW = 5, 8, 9, 32
+"""From there to the percentile: in slowdowns, whose cells overlap; in seconds, where they lie apart
+and the tail has kinks; and for few cells, which cost little, and whose tail has the sharpest kinks,
+at percentiles. In float32 this meets the bounds of tests/queueing."""
 _BEYOND = 1e-4
 """Share of a level by which a tail is below it at the percentile. Where nobody lies between two
 cells, a tail is at a level for long; here the next cell begins, however sums are rounded."""
@@ -181,8 +182,11 @@ class Requests(eqx.Module):
         rarest = min(EXCEEDED)
         farthest = ((1.0 - rarest) / rarest) ** 0.5
         variance = spread + self.delay.variance_s2 * per_reference**2
+        # The harmonic mean is near most requests, however long a few others take.
+        typical = 1.0 / _total(self.weight / jnp.maximum(certain, 1e-9))
         values = [
-            at_deviations(certain, spread, _OF_CERTAIN),
+            typical[None],
+            at_deviations(certain, spread, (_OF_CERTAIN,)),
             at_deviations(certain + waited, variance, (*_OF_ALL, farthest)),
         ]
         values = jnp.maximum(jnp.concatenate(values), least)
@@ -225,7 +229,8 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0][0].size <= _FEW else _STEPS
+    steps = _STEPS_IN_SECONDS if isinstance(cells, _CellsInSeconds) else _STEPS
+    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0][0].size <= _FEW else steps
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))

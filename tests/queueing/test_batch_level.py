@@ -39,6 +39,12 @@ def test_a_stay_that_grows_faster_than_the_batch():
     assert batch == pytest.approx(lower, rel=close)
 
 
+def test_a_small_batch_of_many_that_would_fit():
+    """The condition b = λ·(1 + 4b/(b + 3)) is a quadratic equation."""
+    batch, close = level(0.9, lambda batch: 1.0 + 4.0 * batch / (batch + 3.0), jnp.asarray(1500.0))
+    assert batch == pytest.approx(max(np.roots([1.0, 3.0 - 5.0 * 0.9, -3.0 * 0.9]).real), rel=close)
+
+
 def test_processor_sharing():
     """M/M/1-PS: stay S·(b + 1) gives the mean number ρ/(1 − ρ) of the queue."""
     batch, close = level(0.45, lambda batch: 2.0 * (batch + 1.0))

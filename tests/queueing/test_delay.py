@@ -60,3 +60,7 @@ def test_no_delay_is_finite_and_negligible():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(delay))
     mean_s = delay.shift_s + delay.chance * delay.scale_s
     np.testing.assert_allclose(mean_s, 1e-7, rtol=1e-5)
+
+
+def test_a_delay_that_does_not_vary_begins_at_its_mean():
+    assert float(fitted(25.0, 0.0).shift_s) == pytest.approx(25.0, abs=1e-3)
