@@ -36,9 +36,9 @@ from splitmodel.specs.workload import Workload
 from splitmodel.validation.clusters import MODELS
 from splitmodel_calibration.fit.problem import robust
 
-POOLS, SEED, RUNS = 300, 11, 2
+POOLS, SEED, RUNS = 800, 11, 2
 """Pools of each kind."""
-REQUESTS = 12_000
+REQUESTS = 40_000
 """Of a run."""
 _MACHINES = ("DGX-A100", "DGX-H100")
 _LOADS, _OFFERED = (0.35, 0.96), (0.6, 1.5)

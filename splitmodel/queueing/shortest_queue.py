@@ -39,27 +39,27 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.162
+    unshared: float | Scalar = 0.192
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    filled: float | Scalar = 1.14
+    filled: float | Scalar = 1.04
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_equal: float | Scalar = 0.112
+    filled_equal: float | Scalar = 0.133
     """That exponent is multiplied by the squared variation of services to −this."""
-    filled_least: float | Scalar = 0.314
-    filled_delay: float | Scalar = 1.209
+    filled_least: float | Scalar = 0.344
+    filled_delay: float | Scalar = 1.046
     """The same for the delay, and the share that it cannot fall below."""
-    pooled: float | Scalar = 0.954
+    pooled: float | Scalar = 1.009
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.079
+    queued: float | Scalar = 0.122
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    cycling: float | Scalar = 6.44
-    cycling_many: float | Scalar = 2.87
+    cycling: float | Scalar = 3.09
+    cycling_many: float | Scalar = 4.06
     """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
-    refilled: float | Scalar = 0.79
+    refilled: float | Scalar = 0.744
     """Of what a larger batch adds to a cycle, the part that a customer waits for."""
-    even: float | Scalar = 0.06
-    even_batches: float | Scalar = 0.48
-    even_cycles: float | Scalar = 1.67
+    even: float | Scalar = 0.013
+    even_batches: float | Scalar = 1.01
+    even_cycles: float | Scalar = 0.83
     """Shorter queues are longer everywhere together: the more servers, the more batches take away,
     and the more common cycles are, the less delays vary."""
 
