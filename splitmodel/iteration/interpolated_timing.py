@@ -44,6 +44,7 @@ class Interpolated(Timing):
         mixed_s = jnp.where(batch.decoding_requests > 0.0, mixed_s, prefill_s)
         return jnp.where(batch.prefill_tokens > 0.0, mixed_s, decode_s)
 
+    @jax.jit
     def known(self, model: Transformer, instance: Instance) -> Flag:
         """Whether the profile holds this model on this GPU with this parallelism."""
         measured = np.isfinite(published_profile().prefill_s).all(axis=-1)
