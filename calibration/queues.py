@@ -77,7 +77,7 @@ class Pool(NamedTuple):
         alone, packed = self.alone, self.packed
         cycle_s = shortest.cycle_delay_s(self.service.mean_s, alone, packed, self.sharing, fit)
         return shortest.shortest_queue(
-            self.service, alone, packed, 1.0 - packed, self.servers, cycle_s, fit
+            self.service, alone, packed, 1.0 - packed, self.servers, cycle_s, self.sharing.pair, fit
         )
 
     def found(self, fit: QueueFit) -> Found:

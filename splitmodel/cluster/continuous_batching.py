@@ -93,9 +93,11 @@ def continuous_flow(case: Case) -> Flow:
     rest_s = -jnp.expm1(-others) * decode_s
     prefill_edges_s, _ = prompts.prefill_s(others)
     own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
-    discount = alone.next_to_decodes(lone_s / prefill_s).discount
-    slack = jnp.maximum(1.0 - rate_rps * discount * prefill_s, 1.0 - FULLEST)
-    queue = shortest_queue(own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s)
+    together = alone.next_to_decodes(lone_s / prefill_s)
+    slack = jnp.maximum(1.0 - rate_rps * together.discount * prefill_s, 1.0 - FULLEST)
+    queue = shortest_queue(
+        own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s, together.sharing.pair
+    )
     queue_variance_s2 = queue.variation * queue.mean_s**2
     held_up = stalls(
         decode_s,

@@ -69,7 +69,7 @@ def shared_iterations(
     occupied = alone + 0.5 * rate_rps * decode_s
     packed = jnp.minimum(discount * occupied, FULLEST)
     # All machines have a prompt, and one of them a second one that waits.
-    filled = busy_chance(occupied, packed, 1.0 - packed, count) ** 2
+    filled = busy_chance(occupied, packed, 1.0 - packed, count, sharing.pair) ** 2
     pair = (decode_s + 2.0 * sharing.pair * prefill_s) / (2.0 * both_s)
     prompts = cycle_batch(
         rate_rps * both_s,

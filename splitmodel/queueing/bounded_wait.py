@@ -110,7 +110,9 @@ def offered_queue(
     reference = jnp.minimum(packed, most)
     eased = alone * reference / packed
     cycle_s = cycle_delay_s(service.mean_s, eased, reference, sharing)
-    delays = shortest_queue(service, eased, reference, 1.0 - reference, servers, cycle_s)
+    delays = shortest_queue(
+        service, eased, reference, 1.0 - reference, servers, cycle_s, sharing.pair
+    )
     at_least_one = jnp.maximum(servers, 1.0)
     likelier = loss_odds(alone, at_least_one) / loss_odds(eased, at_least_one)
     return delays, bounded_wait(

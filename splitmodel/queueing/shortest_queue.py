@@ -39,27 +39,27 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.192
+    unshared: float | Scalar = 0.2
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    filled: float | Scalar = 1.04
+    filled: float | Scalar = 1.06
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_equal: float | Scalar = 0.133
+    filled_equal: float | Scalar = 0.16
     """That exponent is multiplied by the squared variation of services to −this."""
-    filled_least: float | Scalar = 0.344
-    filled_delay: float | Scalar = 1.046
-    """The same for the delay, and the share that it cannot fall below."""
-    pooled: float | Scalar = 1.009
+    twos: float | Scalar = 0.28
+    """Of the batches that waiting fills, the share that only two fill."""
+    filled_delay: float | Scalar = 0.62
+    """The exponent for the delay."""
+    pooled: float | Scalar = 1.01
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.122
+    queued: float | Scalar = 0.105
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    cycling: float | Scalar = 3.09
-    cycling_many: float | Scalar = 4.06
+    cycling: float | Scalar = 2.46
+    cycling_many: float | Scalar = 4.44
     """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
-    refilled: float | Scalar = 0.744
+    refilled: float | Scalar = 0.78
     """Of what a larger batch adds to a cycle, the part that a customer waits for."""
-    even: float | Scalar = 0.013
-    even_batches: float | Scalar = 1.01
-    even_cycles: float | Scalar = 0.83
+    even_batches: float | Scalar = 1.14
+    even_cycles: float | Scalar = 0.69
     """Shorter queues are longer everywhere together: the more servers, the more batches take away,
     and the more common cycles are, the less delays vary."""
 
@@ -205,6 +205,7 @@ def busy_chance(
     packed: Scalar,
     slack: Scalar,
     servers: Scalar,
+    pair: Scalar,
     unequal: Scalar = 1.0,
     fit: QueueFit = FITTED,
 ) -> Scalar:
@@ -215,12 +216,18 @@ def busy_chance(
         packed: load per server if all batches were full.
         slack: 1 − packed.
         servers: n, a real number; below one it counts as one.
+        pair: server time per customer of a batch of two, over that of one alone.
         unequal: squared coefficient of variation of the services; 1 for exponential ones.
         fit: constants.
     """
     loads = _loads(alone, packed, slack, servers)
-    decay = loads.servers**fit.unshared * loads.at(fit.filled * unequal**-fit.filled_equal)
-    return loads.odds / (loads.odds + _rest(decay))
+    # Beyond a load of one, more of it no longer fills batches by finding all servers busy.
+    odds = loss_odds(jnp.minimum(jnp.exp(loads.alone), 1.0), loads.servers)
+    filled = (odds / (odds + slack)) ** (fit.filled * unequal**-fit.filled_equal)
+    two = jnp.maximum(loads.alone + jnp.log(pair), loads.packed)
+    full = (1.0 - fit.twos) * loads.packed + fit.twos * two
+    decay = (1.0 - filled) * jnp.minimum(loads.alone, 0.0) + filled * full
+    return loads.odds / (loads.odds + _rest(loads.servers**fit.unshared * decay))
 
 
 class _Loads(NamedTuple):
@@ -232,9 +239,9 @@ class _Loads(NamedTuple):
     odds: Scalar
     waits: Scalar
 
-    def at(self, exponent: Scalar, least: Scalar = 0.0) -> Scalar:
+    def at(self, exponent: Scalar) -> Scalar:
         """Between them, the nearer to that of full batches the more common waiting is."""
-        filled = least + (1.0 - least) * self.waits**exponent
+        filled = self.waits**exponent
         return (1.0 - filled) * self.alone + filled * self.packed
 
 
@@ -254,6 +261,7 @@ def shortest_queue(
     slack: Scalar,
     servers: Scalar,
     cycle_s: Scalar,
+    pair: Scalar,
     fit: QueueFit = FITTED,
 ) -> Delays:
     """Delays of customers that join the shortest of n queues with service in batches.
@@ -265,14 +273,15 @@ def shortest_queue(
         slack: 1 − packed, carried separately because it loses its digits near saturation.
         servers: n, a real number; below one it counts as one.
         cycle_s: delay where many servers are always busy [s].
+        pair: server time per customer of a batch of two, over that of one alone.
         fit: its constants.
     """
     loads = _loads(alone, packed, slack, servers)
     servers = loads.servers
     unequal = jnp.clip(service.second_s2 / service.mean_s**2 - 1.0, 0.02, 3.0)
-    chance = busy_chance(alone, packed, slack, servers, unequal, fit)
+    chance = busy_chance(alone, packed, slack, servers, pair, unequal, fit)
     at_best_s, at_best_variation = shortest_residual(service, servers)
-    busy = loads.at(fit.filled_delay, fit.filled_least)
+    busy = loads.at(fit.filled_delay)
     backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
     cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
@@ -280,7 +289,7 @@ def shortest_queue(
     mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog
     first = rest_s / mean_s
     saved = -jnp.expm1(loads.packed - loads.alone)
-    even = fit.even + fit.even_batches * saved + fit.even_cycles * cycling
+    even = fit.even_batches * saved + fit.even_cycles * cycling
     even = even * jnp.log(jnp.minimum(servers, _MANY))
     even = -_EVENEST * jnp.expm1(-even / _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)

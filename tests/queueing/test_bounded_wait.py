@@ -24,7 +24,7 @@ def exponential():
 
 
 def open_queue(load, servers):
-    return shortest_queue(exponential(), load, load, 1.0 - load, servers, jnp.ones(()))
+    return shortest_queue(exponential(), load, load, 1.0 - load, servers, *jnp.ones(2))
 
 
 def m_m_1(load, _):
