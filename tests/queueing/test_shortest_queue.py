@@ -71,13 +71,13 @@ def test_one_server_without_batches_is_pollaczek_khinchine(make):
 
 @pytest.mark.parametrize("servers", [2, 10, 50])
 def test_many_servers_are_busy_less_often_than_with_one_queue(servers):
-    """Erlang C is the bound; at least half of it remains where delays are common."""
+    """Erlang C is the bound; at least 0.59 of it remain where delays are common."""
     found = at_loads(exponential(), servers=servers).chance
     exact = np.array([erlang_c(servers, load) for load in LOADS])
     possible = exact > 1e-9
     assert (np.asarray(found)[possible] <= exact[possible] * 1.02).all()
     common = exact > 0.2
-    assert (np.asarray(found)[common] > 0.5 * exact[common]).all()
+    assert (np.asarray(found)[common] > 0.59 * exact[common]).all()
 
 
 def test_the_shortest_rest_is_the_least_of_many_residual_lives():
@@ -162,7 +162,7 @@ def test_servers_are_all_busy_where_they_cannot_serve_one_by_one():
     for servers, saved in product((1.0, 200.0), (0.95, 0.5)):
         packed = (1.0 - saved) * loads
         chance = np.asarray(busy_chance(loads, packed, 1.0 - packed, servers, 0.7))
-        assert ((chance >= 0.0) & (chance <= 1.0)).all()
+        assert ((chance >= 0.0) & (chance < 1.0)).all()
         assert (np.diff(chance) >= 0.0).all()
     assert chance[0] < 1e-6
     assert chance[-1] > 0.9
