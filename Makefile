@@ -38,6 +38,7 @@ tests: docs
 performance: .venv/dev
 	$(BIN)/python benchmarks/kernel_floor.py > docs/performance/kernel_floor.txt
 	$(BIN)/python benchmarks/sweep_scale.py 1e7 > docs/performance/sweep_scale.txt
+	$(BIN)/python benchmarks/first_answer.py > docs/performance/first_answer.txt
 ifdef AICONFIGURATOR
 	$(BIN)/python benchmarks/beside_aiconfigurator.py $(AICONFIGURATOR) \
 		> docs/performance/beside_aiconfigurator.txt

@@ -23,12 +23,12 @@ from splitmodel.parameters.profile import published_profile
 from splitmodel.specs.catalogue import machine_names, model_names
 from splitmodel.specs.slo import METRICS
 from splitmodel.sweep.atlas import OUTPUT
+from splitmodel.sweep.chosen import Chosen
 from splitmodel.sweep.compute import RESULT
 from splitmodel.sweep.generate import LIMITS
 from splitmodel.sweep.job import Job
 from splitmodel.sweep.lattice import Kind, Lattice, block_rows
 from splitmodel.sweep.rows import Rows
-from splitmodel.sweep.run import Chosen
 from splitmodel.sweep.table import Table
 from splitmodel.validation.clusters import MODELS
 

@@ -24,9 +24,9 @@ import splitmodel as sm
 from splitmodel.compilation import known_options
 from splitmodel.evaluate import prepare
 from splitmodel.specs.leaves import as_arrays
+from splitmodel.sweep.chosen import Chosen
 from splitmodel.sweep.kernel import WIDE
 from splitmodel.sweep.rows import Rows
-from splitmodel.sweep.run import Chosen
 
 ROWS = 1024
 SPACE = sm.DesignSpace(

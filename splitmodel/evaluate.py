@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from splitmodel.iteration.choose import check_stack, choose_timing
 from splitmodel.iteration.estimate import check_heads, check_hosted, check_interval, unprofiled
 from splitmodel.iteration.instance import FITTED_STACK, Instance, make_instance
 from splitmodel.iteration.timing import Timing
+from splitmodel.programs.kept_trace import kept
 from splitmodel.results import dataset
 from splitmodel.simulate.options import Simulation
 from splitmodel.simulate.setting import Setting
@@ -238,6 +240,7 @@ def _at_reference(
 
 
 @quick_jit
+@partial(kept, returns=Metrics)
 def _compiled(question: Question, cluster: Cluster, load: Workload) -> Metrics:
     return question(cluster, load)
 

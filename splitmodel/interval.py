@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from splitmodel.cluster.metrics import Metrics
 from splitmodel.compilation import quick_jit
 from splitmodel.parameters.calibration import Calibration
+from splitmodel.programs.kept_trace import kept
 from splitmodel.specs.calibrated import DRAWS, Factors, drawn_factors, off_by
 from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
@@ -69,6 +71,7 @@ def metrics_interval(
 
 
 @quick_jit
+@partial(kept, returns=Metrics)
 def _drawn(
     function: Metered, cluster: Cluster, load: Workload, reference: Machine, factors: Factors
 ) -> Metrics:

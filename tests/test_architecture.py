@@ -31,6 +31,7 @@ PIPELINE = [
     {"economics"},
     {"queueing"},
     {"cluster", "simulate"},
+    {"programs"},
     {"interval"},
     {"evaluate"},
     {"sweep"},

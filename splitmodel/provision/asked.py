@@ -17,6 +17,7 @@ import numpy as np
 from splitmodel.cluster.metrics import Metrics
 from splitmodel.compilation import quick_jit
 from splitmodel.evaluate import Question
+from splitmodel.programs.kept_trace import kept
 from splitmodel.provision.candidate import Candidate
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep.kernel import of_rows
@@ -101,7 +102,8 @@ def _traced(structures: tuple[Structure, ...], x64: bool) -> tuple[Any, Lock]:
     dtype = np.float64 if x64 else np.float32
     packed = [jax.ShapeDtypeStruct((each.size,), dtype) for each in structures]
     rows = Rows(*[jax.ShapeDtypeStruct((CHUNK,), dtype)] * len(Rows._fields))
-    return quick_jit(of_rows(*structures)).jitted.lower(*packed, rows), Lock()
+    function = kept(of_rows(*structures), returns=Metrics)
+    return quick_jit(function).jitted.lower(*packed, rows), Lock()
 
 
 @cache

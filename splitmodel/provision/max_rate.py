@@ -10,6 +10,7 @@ from splitmodel.cluster.highest_rate import highest_rate
 from splitmodel.compilation import quick_jit
 from splitmodel.evaluate import Question, check_tier, prepare
 from splitmodel.iteration.timing import Timing
+from splitmodel.programs.kept_trace import kept
 from splitmodel.simulate.options import Simulation, steady
 from splitmodel.simulate.trace import REQUESTS
 from splitmodel.specs.cluster import Cluster
@@ -129,6 +130,7 @@ def search_options(simulation: Mapping[str, Any], rate_rps: float) -> Simulation
 
 
 @quick_jit
+@kept
 def _compiled(question: Question, cluster: Cluster, load: Workload) -> Scalar:
     return highest_rate(
         cluster,

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from splitmodel.compilation import known_options
+from splitmodel.programs.kept_trace import kept
 from splitmodel.sweep.expression import Expression
 from splitmodel.sweep.generate import allowed, axes_of, rows_of
 from splitmodel.sweep.lattice import Blocks
@@ -56,7 +57,7 @@ def evaluate(mesh: Mesh, function: Structure, cluster: Structure, load: Structur
     Of blocks without a row that counts they are 0.
     """
     # Compiled by itself so that it is traced once, though its shapes are needed first.
-    values = jax.jit(of_rows(function, cluster, load))
+    values = jax.jit(kept(of_rows(function, cluster, load)))
 
     def several(packed: Scalar, blocks: Blocks, rows: Rows, kept: Flag) -> dict[str, Scalar]:
         def one(given: tuple[Blocks, Rows, Flag]) -> dict[str, Scalar]:

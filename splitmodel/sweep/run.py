@@ -6,20 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 
 from splitmodel.cluster.metrics import Metrics
 from splitmodel.errors import InputError, check_choice
-from splitmodel.evaluate import Question, prepare
+from splitmodel.evaluate import prepare
 from splitmodel.iteration.timing import Timing
-from splitmodel.specs.cluster import Cluster
 from splitmodel.specs.hardware import Machine
 from splitmodel.specs.semantics import Semantics
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.transformer import Transformer
 from splitmodel.specs.workload import Workload
 from splitmodel.sweep.atlas import Atlas
+from splitmodel.sweep.chosen import Chosen
 from splitmodel.sweep.compute import FATES, RESULT, compute
 from splitmodel.sweep.design_space import DesignSpace
 from splitmodel.sweep.generate import AXES_OF_ROWS
@@ -28,19 +27,6 @@ from splitmodel.sweep.lattice import Lattice, block_rows
 from splitmodel.sweep.reduction import Reduction
 from splitmodel.sweep.table import LARGEST, Table
 from splitmodel.sweep.tallies import Fates
-from splitmodel.units import Scalar
-
-
-class Chosen(eqx.Module):
-    """The variables that are asked for; the compiler leaves out what only others need."""
-
-    question: Question
-    names: tuple[str, ...] = eqx.field(static=True)
-
-    def __call__(self, cluster: Cluster, load: Workload) -> dict[str, Scalar]:
-        """Those of one configuration."""
-        values = self.question(cluster, load)
-        return {name: getattr(values, name) for name in self.names}
 
 
 def sweep(

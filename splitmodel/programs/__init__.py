@@ -1,0 +1,1 @@
+"""Traced programs, kept for the next process."""
