@@ -7,6 +7,7 @@ import hashlib
 import sys
 from functools import cache, partial
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -43,17 +44,19 @@ def fingerprint(value: Any) -> str:
         NoFingerprintError: for code of others, which may change without notice.
     """
     found = _Found()
-    parts = [found.described(value), _sources(), sys.version, jax.default_backend()]
+    parts = [found.described(value), package_digest(), sys.version, jax.default_backend()]
     parts += [*map(version, _VERSIONED), *(getattr(jax.config, name) for name in _CONFIGURED)]
     return hashlib.sha256(repr((parts, found.modules())).encode()).hexdigest()
 
 
 @cache
-def _sources() -> str:
+def package_digest() -> str:
+    """Of the package's code and data, so that a development version is told from another."""
+    root = Path(str(files(_OURS)))
     digest = hashlib.sha256()
-    folder = Path(__file__).parent.parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".toml", ".csv"}:
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 

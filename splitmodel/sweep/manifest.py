@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from splitmodel.programs.fingerprint import package_digest
 from splitmodel.sweep.job import Job
 
 
@@ -29,15 +27,16 @@ def manifest_of(job: Job, attrs: Mapping[str, Any]) -> dict[str, Any]:
         "format": 1,
         **{name: value for name, value in attrs.items() if isinstance(value, str)},
         "splitmodel_version": version("splitmodel"),
-        "code": _code(),
+        "code": package_digest()[:16],
         "jax_version": jax.__version__,
         "compiler": sorted(
-            # How many devices there are changes no result.
+            # Of devices, only whether there are several makes another program.
             flag
             for flag in os.environ.get("XLA_FLAGS", "").split()
             if "device_count" not in flag
         ),
         "device": f"{device.platform} {device.device_kind}",
+        "program": f"for {'one device' if jax.local_device_count() == 1 else 'several devices'}",
         "precision": "float64" if job.x64 else "float32",
         "block_rows": job.lattice.block_rows,
         "blocks": job.lattice.blocks,
@@ -54,15 +53,4 @@ def _digest(tree: Any) -> str:
     digest = hashlib.sha256(str(structure).encode())
     for leaf in leaves:
         digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
-
-
-@cache
-def _code() -> str:
-    """Digest of the package's code and data, so that a development version is told from another."""
-    root = Path(str(files("splitmodel")))
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".toml", ".csv"}:
-            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
