@@ -22,7 +22,7 @@ from splitmodel.cluster.mixed_machines import mixed_machines
 from splitmodel.cluster.prompt_pool import prompt_pool
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.cluster.visits import visits
-from splitmodel.queueing.batch_level import spread, tabulated_level
+from splitmodel.queueing.batch_level import spread, tabulated_level, unevenness
 from splitmodel.queueing.delay import even_variance_s2
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
@@ -66,13 +66,14 @@ def splitwise_flow(case: Case) -> Flow:
     saturation_rps = jnp.where(mixes, together_rps, jnp.minimum(prompt_rps, token_rps))
     rate_rps = jnp.minimum(load.rate_rps, FULLEST * saturation_rps)
 
-    # Who decodes sees as many others as there are on average, and itself.
-    batches = jnp.expm1(jnp.asarray(_TABULATED, dtype=float) * jnp.log1p(on_token.most))
-    stays_s = sizes.mean_steps * case.step_s(batches + 1.0, token)
+    # What depends on the hardware alone is tabulated.
+    met = 1.0 + jnp.expm1(jnp.asarray(_TABULATED, dtype=float) * jnp.log1p(on_token.most))
+    stays_s = sizes.mean_steps * case.step_s(met, token)
 
     def wanted_on(servers: Scalar) -> Scalar:
         """Requests that would decode on each of so many machines if memory had no end."""
-        level = tabulated_level(rate_rps / servers, batches, stays_s)
+        uneven = unevenness(servers, sizes.resident_spread)
+        level = tabulated_level(rate_rps / servers, met, stays_s, uneven)
         return jnp.minimum(level, (3.0 + prompt_servers / token_servers) * on_token.most)
 
     # Token pool: what would decode at once, and what exceeds its memory.
@@ -112,7 +113,9 @@ def splitwise_flow(case: Case) -> Flow:
         on_token.most,
     )
     batch = jnp.minimum(wanted_on(mixed.left) * (1.0 - moved), on_token.most)
-    together = 1.0 + jnp.stack([batch, batch + spread(batch), jnp.zeros_like(batch)])
+    uneven = unevenness(mixed.left, sizes.resident_spread)
+    together = jnp.maximum(batch + uneven, 1.0)
+    together = jnp.stack([together, together + spread(batch, uneven), jnp.ones_like(batch)])
     iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / decode_rps, FULLEST)

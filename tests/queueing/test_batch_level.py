@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.batch_level import batch_level, spread, tabulated_level
+from splitmodel.queueing.batch_level import batch_level, spread, tabulated_level, unevenness
 
 pytestmark = pytest.mark.numerics
 
@@ -68,6 +68,7 @@ def test_derivative_with_respect_to_the_rate():
     assert float(slope) == pytest.approx(2.0 / 0.6**2, rel=1e-4)
 
 
+@pytest.mark.parametrize("uneven", [0.1, 1.0, 1.8])
 @pytest.mark.parametrize("rate_rps", [0.01, 0.3, 3.0])
 @pytest.mark.parametrize(
     "stay_s",
@@ -78,20 +79,49 @@ def test_derivative_with_respect_to_the_rate():
     ],
     ids=["line", "kink", "several solutions"],
 )
-def test_tabulated_stays(rate_rps, stay_s):
+def test_tabulated_stays(rate_rps, stay_s, uneven):
     """Between batches where the stay is given; the last one's for all beyond."""
-    batches = jnp.linspace(0.0, 64.0, 257)
-    found = tabulated_level(jnp.asarray(rate_rps), batches, stay_s(batches))
+    met = jnp.linspace(1.0, 65.0, 257)
+    found = tabulated_level(jnp.asarray(rate_rps), met, stay_s(met), jnp.asarray(uneven))
     batch = 0.0
     for _ in range(1000):  # from below, so that the smallest solution is met first
-        batch = rate_rps * float(stay_s(jnp.asarray(min(batch, 64.0))))
+        batch = rate_rps * float(stay_s(jnp.asarray(np.clip(batch + uneven, 1.0, 65.0))))
     assert float(found) == pytest.approx(batch, rel=1e-3)
 
 
 def test_who_does_not_stay_is_never_together():
-    batches = jnp.linspace(0.0, 64.0, 9)
-    assert tabulated_level(jnp.asarray(5.0), batches, jnp.zeros_like(batches)) == 0.0
+    met = jnp.linspace(1.0, 65.0, 9)
+    level = tabulated_level(jnp.asarray(5.0), met, jnp.zeros_like(met), jnp.asarray(0.5))
+    assert level == 0.0
+
+
+def test_derivative_of_a_tabulated_stay_where_one_is_alone():
+    """There the level is rate × stay, whatever the table says of more."""
+    met = jnp.linspace(1.0, 65.0, 9)
+    slope = jax.grad(tabulated_level)(jnp.asarray(0.1), met, 10.0 * met, jnp.asarray(-1.0))
+    assert float(slope) == pytest.approx(10.0)
 
 
 def test_spread_is_that_of_a_poisson():
     np.testing.assert_allclose(spread(jnp.asarray([0.0, 9.0, 400.0])), [1e-6, 3.0, 20.0], rtol=1e-6)
+    assert spread(jnp.asarray(9.0), jnp.asarray(0.25)) == pytest.approx(1.5)
+
+
+def test_one_server_is_as_uneven_as_a_poisson():
+    for servers in (0.2, 1.0):
+        assert unevenness(jnp.asarray(servers), jnp.asarray(1.7)) == pytest.approx(1.0)
+
+
+def test_equal_requests_vary_with_the_total_alone():
+    assert unevenness(jnp.asarray(8.0), jnp.asarray(1.0)) == pytest.approx(1.0 / 8.0)
+
+
+@pytest.mark.parametrize("shape", [0.7, 2.0, 6.0])
+def test_many_servers_that_hold_the_same_memory(shape):
+    """Numbers of requests, drawn one after another, of which the memory is just filled."""
+    rng, memory = np.random.default_rng(0), 60.0
+    held = np.cumsum(rng.gamma(shape, 1.0 / shape, (20_000, 200)), axis=1)
+    count = np.sum(held < memory, axis=1)
+    spread_of_one = jnp.asarray(1.0 + 1.0 / shape)
+    found = unevenness(jnp.asarray(1e6), spread_of_one)
+    assert found == pytest.approx(count.var() / count.mean(), rel=0.05)
