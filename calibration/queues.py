@@ -3,7 +3,7 @@
 Run as `python -m splitmodel_calibration.queues`; it takes some minutes. Pools are drawn at random:
 machines, model, semantics, request sizes, machine count and load; half of them send prompts
 elsewhere. Of every two of a kind the first is fitted to, the second one judges. The constants go by
-hand, rounded, into `splitmodel.queueing.shortest_queue` and `splitmodel.queueing.bounded_wait`.
+hand, rounded, into `splitmodel.queueing.shortest_queue`, `company` and `bounded_wait`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from splitmodel.cluster.make_case import make_case
 from splitmodel.cluster.prompt_pool import backlog_limit_s
 from splitmodel.evaluate import Question, prepare
 from splitmodel.queueing import bounded_wait as bounded
+from splitmodel.queueing import company
 from splitmodel.queueing import shortest_queue as shortest
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, BoundedFit
+from splitmodel.queueing.company import Company, CompanyFit
 from splitmodel.queueing.shortest_queue import Delays, Lengths, QueueFit, Sharing
 from splitmodel.simulate.options import steady
 from splitmodel.simulate.run import Outcome, run_all
@@ -50,11 +52,22 @@ _RAREST = 0.003
 """Pools below that do not count at all."""
 _WIDTH = 0.1
 """Errors from which on they count linearly."""
+_SEEN = 50
+"""Delayed requests of a size below which their mean does not count."""
+_SIZES = 3.0
+"""Weight of the differences between sizes: they are small, and tell company from all else."""
 _VARIATION = 0.5
 """Weight of the variation, of which a run tells less than of the others."""
 _GONE = (0.1, 0.25)
 """Errors of the share elsewhere that count as much as an error of everything by a factor e: of all
 prompts, and of those that go there."""
+
+
+class OpenFit(NamedTuple):
+    """Constants of pools that serve all, which only their delays together tell."""
+
+    queue: QueueFit = shortest.FITTED
+    company: CompanyFit = company.FITTED
 
 
 class Pool(NamedTuple):
@@ -67,6 +80,7 @@ class Pool(NamedTuple):
     sharing: Sharing
     limit_s: jax.Array
     """Backlog that each size of prompt accepts [s], [sizes]."""
+    company: Company
     weight: jax.Array
     """Share of each size in the prompts, [sizes]."""
     work: jax.Array
@@ -80,10 +94,13 @@ class Pool(NamedTuple):
             self.service, alone, packed, 1.0 - packed, self.servers, cycle_s, self.sharing.pair, fit
         )
 
-    def found(self, fit: QueueFit) -> Found:
+    def found(self, fit: OpenFit) -> Found:
         """What the fit of the open queue says."""
-        delays = self.delays(fit)
-        return Found(jnp.zeros(()), delays.chance, delays.mean_s, delays.variation)
+        delays = self.delays(fit.queue)
+        company_s = self.company.delay_s(delays.chance, self.servers, fit.company)
+        return Found(
+            jnp.zeros(()), delays.chance, delays.mean_s + company_s, delays.variation, self.weight
+        )
 
     def found_bounded(self, fit: BoundedFit) -> Found:
         """What the fit of the bounded queue says, behind the open one that ships."""
@@ -100,13 +117,13 @@ class Pool(NamedTuple):
         )
         stays = self.weight * (1.0 - stay.elsewhere)
         delayed = stays * stay.chance
-        mean_s = jnp.sum(delayed * stay.mean_s) / jnp.sum(delayed)
-        second_s2 = jnp.sum(delayed * (stay.variance_s2 + stay.mean_s**2)) / jnp.sum(delayed)
+        variation = jnp.sum(delayed * stay.variance_s2) / jnp.sum(delayed * stay.mean_s**2)
         return Found(
             jnp.sum(self.weight * stay.elsewhere),
             jnp.sum(delayed) / jnp.sum(stays),
-            mean_s,
-            second_s2 / mean_s**2 - 1.0,
+            stay.mean_s + self.company.delay_s(stay.chance, self.servers),
+            variation,
+            delayed / jnp.sum(delayed),
         )
 
 
@@ -116,9 +133,13 @@ class Found(NamedTuple):
     elsewhere: Any
     """Share of the prompts that goes elsewhere."""
     chance: Any
-    """Share of the others that has a delay; mean and variation as in `Delays`."""
+    """Share of the others that has a delay."""
     mean_s: Any
+    """Mean delay of these, by size [s], [sizes]."""
     variation: Any
+    """Squared coefficient of variation of the delays of a size."""
+    share: Any
+    """Share of each size in the delayed, 0 where they are few, [sizes]."""
 
 
 def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Found]:
@@ -150,14 +171,24 @@ def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Foun
         partial(_delays_s, machines=machines),
         False,
     )
-    delays_s = np.concatenate([delay_s for _, delay_s in runs])
-    delayed_s = delays_s[delays_s > 0.0]
-    mean_s = delayed_s.mean() if delayed_s.size else np.nan
+    delays_s = np.concatenate([delay_s for _, _, delay_s in runs])
+    tokens = np.concatenate([tokens for _, tokens, _ in runs])
+    delayed = delays_s > 0.0
+    sizes = len(case.load.prompt_tokens)
+    size = np.searchsorted(np.asarray(case.load.prompt_edges_tokens)[1:-1], tokens, side="right")
+    count, total_s, total_s2 = (
+        np.bincount(size[delayed], delays_s[delayed] ** power, minlength=sizes)
+        for power in (0, 1, 2)
+    )
+    count = np.where(count < _SEEN, 0.0, count)
+    mean_s = np.where(count > 0.0, total_s / np.maximum(count, 1.0), 1.0)
+    seen_s2 = np.sum(count * mean_s**2)
     return _pool(case, cost, rate_rps, machines), Found(
-        1.0 - delays_s.size / sum(count for count, _ in runs),
-        delayed_s.size / delays_s.size,
+        1.0 - delays_s.size / sum(count for count, _, _ in runs),
+        delayed.mean(),
         mean_s,
-        delayed_s.var() / mean_s**2,
+        np.sum(np.where(count > 0.0, total_s2, 0.0)) / max(seen_s2, 1e-30) - 1.0,
+        count / max(np.sum(count), 1.0),
     )
 
 
@@ -194,13 +225,14 @@ def _pool(case: Case, cost: Costs, rate_rps: float, machines: float) -> Pool:
         servers=jnp.asarray(machines),
         sharing=cost.sharing,
         limit_s=backlog_limit_s(case, cost),
+        company=cost.company,
         weight=weight,
         work=cost.work,
     )
 
 
-def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray]:
-    """How many prompts came, and the delays of those that the pool served [s].
+def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many prompts came, and tokens and delays [s] of those that the pool served.
 
     A delay is the time to the first token beyond a prefill alone, 0 where a machine was free.
     """
@@ -209,44 +241,63 @@ def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray]:
     waited = own["prefill_start_s"] - own["arrival_s"] > 1e-9
     alone_s = outcome.tables.prefill_alone_s[own["prompt_tokens"]]
     delay_s = np.where(waited, own["prefill_end_s"] - own["arrival_s"] - alone_s, 0.0)
-    return len(requests), delay_s
+    return len(requests), own["prompt_tokens"], delay_s
 
 
-@partial(jax.jit, static_argnames=("find", "width"))
+@partial(jax.jit, static_argnames="find")
 def errors(
-    fit: Any, pools: Pool, simulated: Found, find: Callable[..., Found], width: float | None
-) -> jax.Array:
-    """Errors of the four fields of `Found`, [4, pools], as logarithms but for the first.
+    fit: Any, pools: Pool, simulated: Found, find: Callable[..., Found]
+) -> dict[str, jax.Array]:
+    """Errors by name, as logarithms but for the share elsewhere, [pools]; of sizes [pools, sizes].
 
-    With a width they are weighted, and `robust`.
+    Those of sizes are of their means over the mean of all. Pools in which few wait have small ones.
     """
     found = jax.vmap(lambda pool: find(pool, fit))(pools)
     gone = (found.elsewhere - simulated.elsewhere) / (_GONE[0] + _GONE[1] * simulated.elsewhere)
     seen = jnp.minimum(jnp.sqrt(simulated.chance / _RARE), 1.0)
-    ratios = [each / other for each, other in zip(found[1:], simulated[1:], strict=True)]
-    logs = jnp.log(jnp.maximum(jnp.stack(ratios), 1e-6)) * seen
-    if width is None:
-        return jnp.concatenate([gone[None], logs])
-    weights = jnp.asarray([1.0, 1.0, _VARIATION])[:, None]
-    return robust(jnp.concatenate([gone[None], weights * logs]), width)
+
+    def logs(one: jax.Array, another: jax.Array) -> jax.Array:
+        return (seen * jnp.log(jnp.maximum(one / another, 1e-6)).T).T
+
+    share = simulated.share
+    mean_s, run_s = (jnp.sum(share * each.mean_s, axis=1) for each in (found, simulated))
+    return {
+        "elsewhere": gone,
+        "chance": logs(found.chance, simulated.chance),
+        "mean": logs(mean_s, run_s),
+        "sizes": logs((found.mean_s.T / mean_s).T, (simulated.mean_s.T / run_s).T),
+        "variation": logs(found.variation, simulated.variation),
+    }
+
+
+def residuals(
+    fit: Any, pools: Pool, simulated: Found, find: Callable[..., Found]
+) -> dict[str, jax.Array]:
+    """The same as least squares take them."""
+    off = errors(fit, pools, simulated, find)
+    off = {name: robust(each, _WIDTH) for name, each in off.items()}
+    return off | {
+        "sizes": _SIZES * jnp.sqrt(simulated.share) * off["sizes"],
+        "variation": _VARIATION * off["variation"],
+    }
 
 
 def main() -> None:
     """Fit to every other pool of a kind, and tell the errors on both halves."""
     rng = np.random.default_rng(SEED)
     kinds = (
-        ("pools that serve all", shortest.FITTED, Pool.found, False),
+        ("pools that serve all", OpenFit(), Pool.found, False),
         ("pools that send prompts elsewhere", bounded.FITTED, Pool.found_bounded, True),
     )
     for kind, shipped, find, mixed_pool in kinds:
         drawn = [draw(rng, mixed_pool) for _ in tqdm(range(POOLS), unit="pool")]
-        drawn = [(pool, found) for pool, found in drawn if found.chance > _RAREST]
+        drawn = [each for each in drawn if each[1].chance > _RAREST and each[1].share.any()]
         halves = _stacked(drawn[::2]), _stacked(drawn[1::2])
         start = jax.tree.map(jnp.asarray, shipped)
         # As logarithms, all of them stay positive.
         logs = optimistix.least_squares(
-            lambda logs, halves, find=find: errors(
-                jax.tree.map(jnp.exp, logs), *halves[0], find, _WIDTH
+            lambda logs, halves, find=find: residuals(
+                jax.tree.map(jnp.exp, logs), halves[0][0], halves[0][1], find
             ),
             optimistix.LevenbergMarquardt(rtol=1e-4, atol=1e-4),
             jax.tree.map(jnp.log, start),
@@ -256,14 +307,18 @@ def main() -> None:
         ).value
         found = jax.tree.map(jnp.exp, logs)
         print(kind)
-        for name, value, at_start in zip(shipped._fields, found, start, strict=True):
-            print(f"{name:13} {float(value):6.3f}, shipped {float(at_start):6.3f}")
+        for (path, value), at_start in zip(
+            jax.tree.leaves_with_path(found), jax.tree.leaves(start), strict=True
+        ):
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            print(f"{name:20} {float(value):6.3f}, shipped {float(at_start):6.3f}")
         for fit, label in ((found, "fitted"), (start, "shipped")):
             for half, which in zip(halves, ("fitted to", "others"), strict=True):
-                off = np.abs(errors(fit, *half, find, None))
+                off = errors(fit, *half, find)
+                off["sizes"] = jnp.sqrt(jnp.sum(half[1].share * off["sizes"] ** 2, axis=1))
                 told = ", ".join(
-                    f"{name} {np.median(each):.1%} ({np.quantile(each, 0.9):.1%})"
-                    for name, each in zip(Found._fields, off, strict=True)
+                    f"{name} {np.median(np.abs(each)):.1%} ({np.quantile(np.abs(each), 0.9):.1%})"
+                    for name, each in off.items()
                 )
                 count = half[0].alone.size
                 print(f"{label}, {which}, {count} pools, median (P90) error: {told}")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
-from splitmodel.cluster.prompt_service import one_and_two, packing
+from splitmodel.cluster.prompt_service import few_prompts, packing, prompt_company
 from splitmodel.cluster.shared_iterations import Shared, Together, shared_iterations
 from splitmodel.cluster.stalls import stalls
 from splitmodel.queueing.balanced import met_share
@@ -32,7 +32,7 @@ def continuous_flow(case: Case) -> Flow:
     mixes = case.cluster.batching == float(BATCHINGS.index("mixed"))
     prompts = interruptions(case, instance, most, mixes)
     packed = packing(case)
-    full_s, few_s = case.times_s(instance, packed.iteration, one_and_two(case))
+    full_s, few_s = case.times_s(instance, packed.iteration, few_prompts(case))
     lone_s = prompts.lone.mean_s
     alone = Together(
         packed.sharing(few_s),
@@ -98,7 +98,11 @@ def continuous_flow(case: Case) -> Flow:
     queue = shortest_queue(
         own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s, together.sharing.pair
     )
-    queue_variance_s2 = queue.variation * queue.mean_s**2
+    prefill_cells_s = 0.5 * (prefill_edges_s[1:] + prefill_edges_s[:-1])
+    riding_s = prefill_edges_s[0] - prompts.lone.edges_s[0]
+    joined = prompt_company(case, prefill_cells_s, few_s[2] + riding_s)
+    wait_s = queue.mean_s + joined.delay_s(queue.chance, count)
+    wait_variance_s2 = queue.variation * wait_s**2
     held_up = stalls(
         decode_s,
         rate_rps * met,
@@ -117,9 +121,9 @@ def continuous_flow(case: Case) -> Flow:
     return Flow(
         saturation_rps=saturation_rps,
         wait_chance=queue.chance * every,
-        wait_mean_s=queue.mean_s * every,
-        wait_variance_s2=queue_variance_s2 * every,
-        wait_even_s2=even_variance_s2(queue.mean_s, queue_variance_s2) * every,
+        wait_mean_s=wait_s,
+        wait_variance_s2=wait_variance_s2,
+        wait_even_s2=even_variance_s2(wait_s, wait_variance_s2),
         rest_s=rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),

@@ -8,12 +8,14 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.prompt_service import (
     PromptService,
-    one_and_two,
+    few_prompts,
     packing,
+    prompt_company,
     prompt_iterations,
     prompt_service,
 )
 from splitmodel.iteration.instance import Instance
+from splitmodel.queueing.company import Company
 from splitmodel.queueing.shortest_queue import Sharing
 from splitmodel.units import Scalar
 
@@ -28,6 +30,8 @@ class Costs(eqx.Module):
     """Share of each prompt cell in a backlog, [cells]."""
     sharing: Sharing
     """What prompts save in batches."""
+    company: Company
+    """What prompts that come later add to a batch."""
     most: Scalar
     """Requests that fit one decode batch."""
     decode_s: Scalar
@@ -42,7 +46,7 @@ def costs(case: Case, instance: Instance) -> Costs:
         instance,
         prompt_iterations(case),
         packed.iteration,
-        one_and_two(case),
+        few_prompts(case),
         case.decoding(most),
     )
     service = prompt_service(case, prompts_s)
@@ -51,6 +55,7 @@ def costs(case: Case, instance: Instance) -> Costs:
         packed_s=packed.per_prompt_s(service, full_s, case.sizes.prompt_weight),
         work=packed.work(service, full_s, case.sizes.prompt_weight),
         sharing=packed.sharing(few_s),
+        company=prompt_company(case, service.cells_s, few_s[2]),
         most=most,
         decode_s=jnp.maximum(case.sizes.mean_steps * step_s / most, 1e-9),
     )

@@ -10,11 +10,8 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs
 from splitmodel.cluster.flow import FULLEST
 from splitmodel.queueing.bounded_wait import REFERENCE_LOAD, offered_queue
-from splitmodel.queueing.shortest_queue import Delays
 from splitmodel.units import Flag, Scalar
 
-_COMPANY = 0.35
-"""Prompts that fill the room in a batch for every one that would fit behind another."""
 _FAR_AWAY = 1e6
 """Backlog limit of a prompt pool without a mixed pool, as a multiple of the usual one."""
 _LEAST = 1e-9
@@ -66,12 +63,13 @@ def prompt_pool(
         cost.sharing,
         cost.work,
     )
-    by_prompt = _by_prompt(case, delays, service.mean_s)
+    mean_s = stay.mean_s + cost.company.delay_s(stay.chance, servers)
     return PromptPool(
         elsewhere=jnp.where(mixes, stay.elsewhere, 0.0),
         chance=stay.chance,
-        mean_s=stay.mean_s * by_prompt,
-        second_s2=(stay.variance_s2 + stay.mean_s**2) * by_prompt**2,
+        mean_s=mean_s,
+        # What company adds varies as delays of the open queue do.
+        second_s2=stay.variance_s2 + mean_s**2 + delays.variation * (mean_s**2 - stay.mean_s**2),
         packed=packed,
     )
 
@@ -80,18 +78,3 @@ def backlog_limit_s(case: Case, cost: Costs) -> Scalar:
     """Backlog at a prompt machine beyond which each prompt goes elsewhere [s], [cells]."""
     spare_tokens = jnp.maximum(case.cluster.max_pending_tokens - case.load.prompt_tokens, 0.0)
     return spare_tokens * cost.packed_s / case.sizes.mean_prompt_tokens
-
-
-def _by_prompt(case: Case, delays: Delays, lone_s: Scalar) -> Scalar:
-    """Delay of each prompt cell over the mean one, [cells].
-
-    Part of the delay is the company in the own batch, for which a long prompt leaves no room.
-    """
-    room = jnp.maximum(case.cluster.max_batch_tokens - case.load.prompt_tokens, 0.0)
-    mean_room = jnp.sum(case.sizes.prompt_weight * room)
-    filled = _COMPANY * mean_room / (_COMPANY * mean_room + case.sizes.mean_prompt_tokens)
-    backlog = 1.0 - delays.residual_s / delays.mean_s
-    share = jnp.minimum(filled * backlog * lone_s / delays.mean_s, 0.8)
-    # Where most wait, short prompts more often find a place in a batch that is soon to begin.
-    share = share * (1.0 - delays.chance) ** 2
-    return 1.0 + share * (room / jnp.maximum(mean_room, 1.0) - 1.0)

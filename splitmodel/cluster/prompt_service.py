@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.sizes import cell_moments
+from splitmodel.queueing.company import Company, company
 from splitmodel.queueing.shortest_queue import Lengths, Sharing, lengths
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
 from splitmodel.units import Scalar
@@ -68,7 +69,7 @@ class Packing(eqx.Module):
     """Size of the prompts in each cell, [cells]."""
 
     def sharing(self, times_s: Scalar) -> Sharing:
-        """What prompts save in batches, if `one_and_two` take these times [s], [2]."""
+        """What prompts save in batches, if `few_prompts` take these times [s], [3]."""
         pair = jnp.minimum(0.5 * times_s[1] / times_s[0], 1.0)
         return Sharing(pair, self.iteration.prompts)
 
@@ -88,9 +89,23 @@ class Packing(eqx.Module):
         return jnp.minimum(together_s + alone_s, service.mean_s)
 
 
-def one_and_two(case: Case) -> Batch:
-    """Iterations of one and of two prompts of mean size, [2]."""
-    return prefill_batch(case.sizes.mean_prompt_tokens, jnp.asarray([1.0, 2.0], dtype=float))
+def prompt_company(case: Case, cells_s: Scalar, fixed_s: Scalar) -> Company:
+    """What prompts that come later add to a batch.
+
+    Args:
+        case: the question.
+        cells_s: iteration of one prompt, mean over each cell [s], [cells].
+        fixed_s: that of a single token [s].
+    """
+    load, most = case.load, case.cluster.max_batch_tokens
+    return company(case.sizes.prompt_weight, load.prompt_tokens, most, cells_s, fixed_s)
+
+
+def few_prompts(case: Case) -> Batch:
+    """Iterations of one and of two prompts of mean size, and of a single token, [3]."""
+    mean_tokens = case.sizes.mean_prompt_tokens
+    tokens = jnp.stack([mean_tokens, mean_tokens, jnp.ones_like(mean_tokens)])
+    return prefill_batch(tokens, jnp.asarray([1.0, 2.0, 1.0], dtype=float))
 
 
 def packing(case: Case) -> Packing:

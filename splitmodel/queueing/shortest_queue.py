@@ -39,29 +39,32 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.2
+    unshared: float | Scalar = 0.19
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    filled: float | Scalar = 1.06
+    unshared_equal: float | Scalar = 0.046
+    """That exponent falls by so much for every factor e of the squared variation of services."""
+    filled: float | Scalar = 0.911
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_equal: float | Scalar = 0.16
+    filled_equal: float | Scalar = 0.236
     """That exponent is multiplied by the squared variation of services to −this."""
-    twos: float | Scalar = 0.28
+    twos: float | Scalar = 0.389
     """Of the batches that waiting fills, the share that only two fill."""
-    filled_delay: float | Scalar = 0.62
+    filled_delay: float | Scalar = 0.294
     """The exponent for the delay."""
-    pooled: float | Scalar = 1.01
+    pooled: float | Scalar = 1.033
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.105
+    queued: float | Scalar = 0.071
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    cycling: float | Scalar = 2.46
-    cycling_many: float | Scalar = 4.44
+    cycling: float | Scalar = 2.22
+    cycling_many: float | Scalar = 1.94
     """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
-    refilled: float | Scalar = 0.78
+    refilled: float | Scalar = 0.52
     """Of what a larger batch adds to a cycle, the part that a customer waits for."""
-    even_batches: float | Scalar = 1.14
-    even_cycles: float | Scalar = 0.69
+    even_batches: float | Scalar = 0.27
+    even_cycles: float | Scalar = 0.59
+    even_equal: float | Scalar = 0.248
     """Shorter queues are longer everywhere together: the more servers, the more batches take away,
-    and the more common cycles are, the less delays vary."""
+    the more common cycles are, and the more equal services are, the less delays vary."""
 
 
 FITTED = QueueFit()
@@ -227,7 +230,8 @@ def busy_chance(
     two = jnp.maximum(loads.alone + jnp.log(pair), loads.packed)
     full = (1.0 - fit.twos) * loads.packed + fit.twos * two
     decay = (1.0 - filled) * jnp.minimum(loads.alone, 0.0) + filled * full
-    return loads.odds / (loads.odds + _rest(loads.servers**fit.unshared * decay))
+    unshared = loads.servers ** (fit.unshared - fit.unshared_equal * jnp.log(unequal))
+    return loads.odds / (loads.odds + _rest(unshared * decay))
 
 
 class _Loads(NamedTuple):
@@ -290,6 +294,7 @@ def shortest_queue(
     first = rest_s / mean_s
     saved = -jnp.expm1(loads.packed - loads.alone)
     even = fit.even_batches * saved + fit.even_cycles * cycling
+    even = even - fit.even_equal * jnp.log(unequal)
     even = even * jnp.log(jnp.minimum(servers, _MANY))
     even = -_EVENEST * jnp.expm1(-even / _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from splitmodel.queueing.company import company
 from splitmodel.queueing.shortest_queue import (
     Sharing,
     busy_chance,
@@ -146,12 +147,14 @@ def test_a_batch_holds_those_who_come_while_it_is_served():
 
 
 def test_many_busy_servers_have_a_delay_of_cycles():
-    """Two batches less a service, and hardly any variation; one server has no cycles."""
+    """Two batches less a service, company included, and hardly any variation; one has no cycles."""
     load, packed = jnp.asarray(1.6), jnp.asarray(0.8)
     batch_s = float(cycle_batch(load, packed, SHARING)) / float(load)
     many = delays(constant(), load, packed, 60.0)
     assert float(many.chance) > 0.9
-    assert float(many.mean_s) == pytest.approx(2.0 * batch_s - 1.0, rel=0.3)
+    one, most, fixed_s = jnp.ones(1), SHARING.most, 2.0 * (1.0 - SHARING.pair)
+    joined_s = company(one, one, most, one, fixed_s).delay_s(many.chance, jnp.asarray(60.0))
+    assert float(many.mean_s + joined_s[0]) == pytest.approx(2.0 * batch_s - 1.0, rel=0.3)
     assert float(many.variation) < 0.2
     one = delays(constant(), load, packed, 1.0)
     assert float(one.variation) > float(many.variation)
