@@ -39,6 +39,8 @@ from splitmodel.units import Scalar
 
 _LEAST_REFERENCE = 0.05
 """Least reference at a cell's end, as a share of that in its middle."""
+_LEAST_VARIATION = 1e-3
+"""Standard deviation of E2E in a cell, over its mean, below which it does not matter."""
 
 TOGETHER = (
     ("ttft_s",),
@@ -244,7 +246,9 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
         + pace_s * step_s * sizes.steps_variance
     )
     most = (1.0 - _LEAST_REFERENCE) * middle
-    reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, 1e-20)
+    # Of times that hardly vary, the covariance is rounding.
+    least_s2 = (_LEAST_VARIATION * mean_s) ** 2
+    reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, least_s2)
     alone = around(middle, jnp.clip(reference_half, -most, most))
 
     stall_s, stall_variance_s2 = _stall(case, flow, sizes)

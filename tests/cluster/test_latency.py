@@ -87,3 +87,13 @@ def test_percentiles_of_an_idle_cluster_are_those_of_its_requests(service):
         accuracy = [2.5e-3] * 3 if name.startswith("ttft") else [0.01, 0.012, 0.04]
         errors = np.abs(np.asarray(value) / exact[name] - 1.0)
         assert (errors < accuracy).all(), (name, errors)
+
+
+def test_equal_requests_of_an_idle_cluster_are_equally_slow():
+    """Where nothing varies, a covariance is rounding, and says nothing of slowdowns."""
+    cluster = sm.Cluster.splitwise("AA", prompt=492, token=60)
+    for rate_rps in (1e-4, 3e-4, 1e-3):
+        load = sm.Workload.from_arrays(np.full(9, 1502.0), np.full(9, 179.0), rate_rps=rate_rps)
+        values = sm.evaluate(cluster, load, model="bloom-176b", semantics="splitwise-sim")
+        slowdown = values["e2e_slowdown"].values
+        np.testing.assert_allclose(slowdown, slowdown[0], rtol=1e-2)
