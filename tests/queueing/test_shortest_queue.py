@@ -72,13 +72,13 @@ def test_one_server_without_batches_is_pollaczek_khinchine(make):
 
 @pytest.mark.parametrize("servers", [2, 10, 50])
 def test_many_servers_are_busy_less_often_than_with_one_queue(servers):
-    """Erlang C is the bound; at least 0.59 of it remain where delays are common."""
+    """Erlang C is the bound; at least 0.6 of it remain where delays are common."""
     found = at_loads(exponential(), servers=servers).chance
     exact = np.array([erlang_c(servers, load) for load in LOADS])
     possible = exact > 1e-9
     assert (np.asarray(found)[possible] <= exact[possible] * 1.02).all()
     common = exact > 0.2
-    assert (np.asarray(found)[common] > 0.59 * exact[common]).all()
+    assert (np.asarray(found)[common] > 0.6 * exact[common]).all()
 
 
 def test_the_shortest_rest_is_the_least_of_many_residual_lives():
@@ -152,8 +152,8 @@ def test_many_busy_servers_have_a_delay_of_cycles():
     batch_s = float(cycle_batch(load, packed, SHARING)) / float(load)
     many = delays(constant(), load, packed, 60.0)
     assert float(many.chance) > 0.9
-    one, most, fixed_s = jnp.ones(1), SHARING.most, 2.0 * (1.0 - SHARING.pair)
-    joined_s = company(one, one, most, one, fixed_s).delay_s(many.chance, jnp.asarray(60.0))
+    equal, most, fixed_s = jnp.ones(1), SHARING.most, 2.0 * (1.0 - SHARING.pair)
+    joined_s = company(equal, equal, most, equal, fixed_s).delay_s(many.chance, jnp.asarray(60.0))
     assert float(many.mean_s + joined_s[0]) == pytest.approx(2.0 * batch_s - 1.0, rel=0.3)
     assert float(many.variation) < 0.2
     one = delays(constant(), load, packed, 1.0)
