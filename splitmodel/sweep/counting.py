@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from splitmodel.sweep import kernel
 from splitmodel.sweep.expression import Expression
@@ -21,12 +19,11 @@ def counts(
     lattice: Lattice, limits: np.ndarray, constraints: tuple[Expression, ...]
 ) -> Iterator[int]:
     """Numbers of configurations that the space does not leave out, by some blocks at a time."""
-    mesh = Mesh(np.array(jax.local_devices()[:1]), ("blocks",))
     structures = [Structure.of(cluster) for cluster, _ in lattice.likes]
     for start in range(0, lattice.blocks, _BLOCKS):
         for blocks in lattice.runs(start, min(start + _BLOCKS, lattice.blocks), _BLOCKS):
             filled = np.resize(blocks, _BLOCKS)  # of one shape, so that one compilation serves
             structure = structures[lattice.family(blocks)]
-            generate = kernel.generate(mesh, structure, lattice.block_rows, constraints)
+            generate = kernel.generate(structure, lattice.block_rows, constraints)
             _, kept = generate(lattice.values, limits, lattice.describe(filled))
             yield int(np.asarray(kept)[: len(blocks)].sum())

@@ -22,7 +22,7 @@ def manifest_of(job: Job, attrs: Mapping[str, Any]) -> dict[str, Any]:
         job: the sweep.
         attrs: provenance of its results.
     """
-    device = jax.local_devices()[0]
+    devices = {f"{each.platform} {each.device_kind}" for each in jax.local_devices()}
     return {
         "format": 1,
         **{name: value for name, value in attrs.items() if isinstance(value, str)},
@@ -30,13 +30,12 @@ def manifest_of(job: Job, attrs: Mapping[str, Any]) -> dict[str, Any]:
         "code": package_digest()[:16],
         "jax_version": jax.__version__,
         "compiler": sorted(
-            # Of devices, only whether there are several makes another program.
+            # How many devices there are does not change what each of them runs.
             flag
             for flag in os.environ.get("XLA_FLAGS", "").split()
             if "device_count" not in flag
         ),
-        "device": f"{device.platform} {device.device_kind}",
-        "program": f"for {'one device' if jax.local_device_count() == 1 else 'several devices'}",
+        "device": ", ".join(sorted(devices)),
         "precision": "float64" if job.x64 else "float32",
         "block_rows": job.lattice.block_rows,
         "blocks": job.lattice.blocks,

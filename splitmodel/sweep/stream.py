@@ -40,9 +40,10 @@ def workers(client: Any = None) -> Iterator[tuple[Executor, int]]:
     if client is not None:
         yield client.get_executor(pure=False), 2 * max(1, sum(client.nthreads().values()))
         return
-    alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
+    devices = jax.local_device_count()
+    alone = jax.default_backend() == "cpu" and devices == 1
     # One CPU device takes a core per call. Others want the next call while they finish the last.
-    threads = (os.cpu_count() or 1) if alone else 2
+    threads = (os.cpu_count() or 1) if alone else 2 * devices
     with ThreadPoolExecutor(threads) as pool:
         yield pool, threads + 1
 

@@ -1,8 +1,9 @@
 """A sweep of a function that compiles in a moment, as a module for tests and as a program.
 
-    python cheap_sweep.py alone | processes PORT INDEX | dask [STORE]
+    python cheap_sweep.py alone | devices | processes PORT INDEX | dask [STORE]
 
-prints a digest of the results. Slowed down by SLOW_S seconds a part, so that it can be killed.
+prints a digest of the results, as `devices` of a sweep in which all take part. Slowed down by
+SLOW_S seconds a part, so that it can be killed.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ import splitmodel as sm
 from splitmodel.sweep import compute as module
 from splitmodel.sweep.atlas import Atlas
 from splitmodel.sweep.compute import FATES, RESULT, compute
+from splitmodel.sweep.engine import Engine
 from splitmodel.sweep.job import Job
 from splitmodel.sweep.lattice import Lattice
 from splitmodel.sweep.reduction import Reduction
@@ -142,6 +144,12 @@ def main(mode: str, *rest: str) -> str:
     if mode == "processes":
         jax.distributed.initialize(f"127.0.0.1:{rest[0]}", 2, int(rest[1]))
         rest = rest[2:]
+    if mode == "devices":
+        served, found = set(), ""
+        after(Engine, "compile", lambda engine, _: served.add(engine.device))
+        while len(served) < jax.local_device_count():
+            found = digest(run())  # the next sweep finds compiled what this one leaves so
+        return found
     store = {"store": rest[0], "resume": True} if rest else {}
     if mode != "dask":
         return digest(run(**store))

@@ -1,9 +1,7 @@
 """Numbers of configurations: what the device makes of a block is what the host says it is."""
 
-import jax
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from splitmodel.errors import InputError
 from splitmodel.specs.design import cluster_of
@@ -37,10 +35,9 @@ def lattice() -> Lattice:
 
 def made(lattice: Lattice, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a block as the device makes them, and which of them count."""
-    mesh = Mesh(np.array(jax.local_devices()[:1]), ("blocks",))
     blocks = np.array([block])
     structure = Structure.of(lattice.likes[lattice.family(blocks)][0])
-    rows, kept = kernel.generate(mesh, structure, ROWS, ())(
+    rows, kept = kernel.generate(structure, ROWS, ())(
         lattice.values, np.full(len(LIMITS), np.inf), lattice.describe(blocks)
     )
     return np.stack(rows, axis=-1)[0], np.asarray(kept)[0]
