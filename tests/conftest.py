@@ -3,7 +3,10 @@
 import gc
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 # Tests compile much and run little: a fifth of the time to compile. Read when jax starts.
@@ -50,6 +53,23 @@ def _folder(variable: str) -> Path:
     if not folder:
         pytest.skip(f"{variable} is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def printed() -> Callable[..., str]:
+    """Function of a program and its environment: what it prints in a Python process of its own."""
+
+    def found(program: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout
+
+    return found
 
 
 @pytest.fixture(scope="session")

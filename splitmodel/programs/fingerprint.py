@@ -138,9 +138,15 @@ class _Found:
         """Code of a class of this package."""
         if value.__module__.partition(".")[0] != _OURS:
             return None
-        inner = {name: getattr(each, "__wrapped__", each) for name, each in vars(value).items()}
+        inner = {name: _inner(each) for name, each in vars(value).items()}
         functions = {name: each for name, each in inner.items() if isinstance(each, FunctionType)}
         return [(name, _code(each.__code__)) for name, each in sorted(functions.items())]
+
+
+def _inner(member: Any) -> Any:
+    """The function behind a method or property of a class."""
+    member = member.fget if isinstance(member, property) else member
+    return getattr(member, "__wrapped__", member)
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:

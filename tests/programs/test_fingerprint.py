@@ -2,9 +2,6 @@
 
 import functools
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -39,19 +36,20 @@ found["semantics"] = fingerprint(asked(semantics="splitwise-sim"))
 with jax.enable_x64(True):
     found["x64"] = fingerprint(asked())
 
-def other(module, name, value):
-    module = import_module(f"splitmodel.{module}")
-    before = getattr(module, name)
-    setattr(module, name, value(before))
+def other(owner, name, value):
+    owner = import_module(f"splitmodel.{owner}") if isinstance(owner, str) else owner
+    before = getattr(owner, name)
+    setattr(owner, name, value(before))
     try:
         found[name] = fingerprint(asked())
     except NoFingerprintError:
         found[name] = None
-    setattr(module, name, before)
+    setattr(owner, name, before)
 
 other("queueing.percentile", "_STEPS", lambda steps: steps + 1)
 other("queueing.percentile", "EXCEEDED", lambda shares: (*shares[:2], 0.02))
 other("cluster.request_cells", "STATES", lambda states: (*states[:-1], 2.0 * states[-1]))
+other(sm.Cluster, "usd_per_hour", lambda _: sm.Cluster.machines)
 other("roofline.bound", "gpu_seconds", lambda before: splitmodel.roofline.bound.p_norm)
 other("roofline.bound", "p_norm", lambda before: lambda *args: before(*args))
 found["again"] = fingerprint(asked())
@@ -59,26 +57,15 @@ print(json.dumps(found))
 """
 
 
-def printed(seed):
-    done = subprocess.run(
-        [sys.executable, "-c", PRINTS],
-        env=os.environ | {"PYTHONHASHSEED": seed},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(done.stdout)
-
-
-def test_of_a_sweep():
-    found = printed("1")
+def test_of_a_sweep(printed):
+    found = json.loads(printed(PRINTS, PYTHONHASHSEED="1"))
     plain = found.pop("plain")
     assert found.pop("again") == plain
     assert found.pop("values") == plain
     # A function from a script may change without notice.
     assert found.pop("p_norm") is None
-    assert len({plain, *found.values()}) == 1 + len(found) == 7
-    assert printed("2")["plain"] == plain
+    assert len({plain, *found.values()}) == 1 + len(found) == 8
+    assert json.loads(printed(PRINTS, PYTHONHASHSEED="2"))["plain"] == plain
 
 
 def adder(more) -> Any:

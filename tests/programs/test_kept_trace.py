@@ -1,9 +1,6 @@
 """A traced program is read by the next process that asks for it, and never another one."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -77,17 +74,13 @@ print(sm.evaluate(cluster, load, model="bloom-176b").e2e_s.values)
 """
 
 
-def answers(folder, **environment):
-    """What a process prints, and the traces that there are then."""
-    own = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder)} | environment
-    done = subprocess.run(
-        [sys.executable, "-c", ANSWERS], env=own, check=True, capture_output=True, text=True
-    )
-    return done.stdout, {path: path.stat().st_mtime_ns for path in files(folder)}
+def test_the_next_process_answers_the_same_from_what_is_kept(printed, tmp_path):
+    def answers(**environment):
+        """What a process prints, and the traces that there are then."""
+        told = printed(ANSWERS, JAX_COMPILATION_CACHE_DIR=str(tmp_path), **environment)
+        return told, {path: path.stat().st_mtime_ns for path in files(tmp_path)}
 
-
-def test_the_next_process_answers_the_same_from_what_is_kept(tmp_path):
-    first = answers(tmp_path)
+    first = answers()
     assert len(first[1]) == 1
-    assert answers(tmp_path) == first
-    assert answers(tmp_path, JAX_ENABLE_COMPILATION_CACHE="false") == first
+    assert answers() == first
+    assert answers(JAX_ENABLE_COMPILATION_CACHE="false") == first

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
 from cheap_sweep import digest_of, start
@@ -48,19 +46,13 @@ for engine in crews[0].engines[0], crews[0].engines[-1]:
 """
 
 
-def test_the_model_on_eight_devices(tmp_path):
+def test_the_model_on_eight_devices(printed, tmp_path):
     """Of which the first and the last give what a single one does."""
-    quick = os.environ["XLA_FLAGS"]
-    found = []
-    for flags in (quick, f"{quick} {EIGHT}"):
-        done = subprocess.run(
-            [sys.executable, "-c", MODEL],
-            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "XLA_FLAGS": flags},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        found.append(done.stdout.split())
+    kept, quick = str(tmp_path), os.environ["XLA_FLAGS"]
+    found = [
+        printed(MODEL, JAX_COMPILATION_CACHE_DIR=kept, XLA_FLAGS=flags).split()
+        for flags in (quick, f"{quick} {EIGHT}")
+    ]
     assert [count for count, *_ in found] == ["1", "8"]
     assert len({each for _, *digests in found for each in digests}) == 1
 
