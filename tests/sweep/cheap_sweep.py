@@ -2,8 +2,8 @@
 
     python cheap_sweep.py alone | devices | processes PORT INDEX | dask [STORE]
 
-prints a digest of the results, as `devices` of a sweep in which all take part. Slowed down by
-SLOW_S seconds a part, so that it can be killed.
+prints a digest of the results, as `devices` the one of all sweeps until each device has done some.
+Slowed down by SLOW_S seconds a part, so that it can be killed.
 """
 
 import hashlib
@@ -131,9 +131,10 @@ def after(owner: type, name: str, then: Any) -> None:
     """Let something else follow every call of a method."""
     method = getattr(owner, name)
 
-    def both(*args: Any) -> None:
-        method(*args)
+    def both(*args: Any) -> Any:
+        found = method(*args)
         then(*args)
+        return found
 
     setattr(owner, name, both)
 
@@ -145,11 +146,12 @@ def main(mode: str, *rest: str) -> str:
         jax.distributed.initialize(f"127.0.0.1:{rest[0]}", 2, int(rest[1]))
         rest = rest[2:]
     if mode == "devices":
-        served, found = set(), ""
-        after(Engine, "compile", lambda engine, _: served.add(engine.device))
+        served, found = set(), set()
+        after(Engine, "run", lambda engine, _: served.add(engine.device))
         while len(served) < jax.local_device_count():
-            found = digest(run())  # the next sweep finds compiled what this one leaves so
-        return found
+            found.add(digest(run()))  # the next sweep finds compiled what this one leaves so
+        (same,) = found
+        return same
     store = {"store": rest[0], "resume": True} if rest else {}
     if mode != "dask":
         return digest(run(**store))
