@@ -120,10 +120,13 @@ def continuous_flow(case: Case) -> Flow:
     zero, every = jnp.zeros_like(saturation_rps), jnp.ones_like(load.prompt_tokens)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_chance=queue.chance * every,
+        wait_share=queue.chance * every,
         wait_mean_s=wait_s,
         wait_variance_s2=wait_variance_s2,
         wait_even_s2=even_variance_s2(wait_s, wait_variance_s2),
+        visit_share=0.0 * every,
+        visit_mean_s=0.0 * every,
+        visit_variance_s2=0.0 * every,
         rest_s=rest_s,
         prefill_edges_s=prefill_edges_s,
         transfer_edges_s=jnp.zeros_like(prefill_edges_s),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from splitmodel.units import Scalar
 
@@ -13,13 +14,13 @@ FULLEST = 0.999
 class Flow(eqx.Module):
     """Times of a request's stages, from which every latency percentile is composed.
 
-    TTFT = wait or rest + prefill; from there to the last token it takes
+    TTFT = wait, visit or rest + prefill; from there to the last token it takes
     transfer + join + steps · step + stalls, where steps = output tokens − 1.
     """
 
     saturation_rps: Scalar
     """Rate that the cluster can just sustain [requests/s]."""
-    wait_chance: Scalar
+    wait_share: Scalar
     """Share of the requests of each prompt cell that wait for prefill behind others, [cells]."""
     wait_mean_s: Scalar
     """Wait of these, with what their company adds to prefill, mean over each cell [s], [cells]."""
@@ -27,6 +28,12 @@ class Flow(eqx.Module):
     """Its variance [s²], [cells]."""
     wait_even_s2: Scalar
     """Part of that which is even around the mean, the rest being exponential [s²], [cells]."""
+    visit_share: Scalar
+    """Share of the requests of each prompt cell whose prefill goes to the other pool, [cells]."""
+    visit_mean_s: Scalar
+    """Time of these before prefill, with what that takes longer there, mean [s], [cells]."""
+    visit_variance_s2: Scalar
+    """Its variance [s²], [cells]."""
     rest_s: Scalar
     """Prefill of the others begins when a decode iteration ends: their wait for that is even from
     0 to this [s]."""
@@ -62,14 +69,20 @@ class Flow(eqx.Module):
     """Share of the mixed pool's busy time that goes to iterations with prompts."""
 
     @property
+    def at_once_share(self) -> Scalar:
+        """Share of the requests of each prompt cell that wait for an iteration at most, [cells]."""
+        return jnp.maximum(1.0 - self.wait_share - self.visit_share, 0.0)
+
+    @property
     def before_prefill_s(self) -> Scalar:
         """Mean time before prefill, over the requests of each prompt cell [s], [cells]."""
-        chance = self.wait_chance
-        return chance * self.wait_mean_s + (1.0 - chance) * 0.5 * self.rest_s
+        waits_s = self.wait_share * self.wait_mean_s + self.visit_share * self.visit_mean_s
+        return waits_s + self.at_once_share * 0.5 * self.rest_s
 
     @property
     def before_prefill_second_s2(self) -> Scalar:
         """Second moment of that [s²], [cells]."""
         waited_s2 = self.wait_variance_s2 + self.wait_mean_s**2
-        chance = self.wait_chance
-        return chance * waited_s2 + (1.0 - chance) * self.rest_s**2 / 3.0
+        visit_s2 = self.visit_variance_s2 + self.visit_mean_s**2
+        waits_s2 = self.wait_share * waited_s2 + self.visit_share * visit_s2
+        return waits_s2 + self.at_once_share * self.rest_s**2 / 3.0

@@ -119,21 +119,22 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
 
 @compiled_apart
 def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Requests]:
-    """TTFT in seconds and as a slowdown, in cells of prompts that do not wait and that do."""
+    """TTFT in seconds and as a slowdown, in cells of prompts that do not wait, do, and visit."""
     prefill, reference = between(flow.prefill_edges_s), between(reference_s)
     none = jnp.zeros_like(flow.wait_mean_s)
     spans = (
         _widened(prefill, flow.rest_s, none),
         _widened(prefill, 0.0, flow.wait_even_s2),
+        _widened(prefill, 0.0, none),
     )
     time = jax.tree.map(lambda *ends: jnp.stack(ends), *spans)
     delay = delay_from_moments(
-        jnp.stack([none, flow.wait_mean_s]),
-        jnp.stack([none, flow.wait_variance_s2 - flow.wait_even_s2]),
+        jnp.stack([none, flow.wait_mean_s, flow.visit_mean_s]),
+        jnp.stack([none, flow.wait_variance_s2 - flow.wait_even_s2, flow.visit_variance_s2]),
     )
-    share = jnp.stack([1.0 - flow.wait_chance, flow.wait_chance])
+    share = jnp.stack([flow.at_once_share, flow.wait_share, flow.visit_share])
     weight = case.sizes.prompt_weight[None, :] * share
-    alone = jax.tree.map(lambda end: jnp.stack([end, end]), reference)
+    alone = jax.tree.map(lambda end: jnp.stack([end, end, end]), reference)
     return _requests(time, None, delay, weight), _requests(time, alone, delay, weight)
 
 
@@ -189,11 +190,14 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Re
     # Either the batch or the transfer matters, so that few states serve both.
     squares = lag_s**2 + (transfer_s - mean_s) ** 2
     away_s = np.sign(STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
+    stall_s, stall_variance_s2 = _stall(case, flow, states)
+    even_s2 = even_variance_s2(stall_s, stall_variance_s2)
     variance_s2 = states.variance(transfer) + flow.join_s**2 / 12.0
     half_s = _half(variance_s2 + batch_half_s**2 / 3.0)
     mean_s = mean_s + 0.5 * flow.join_s + away_s
     # What comes before the first step takes no less than no time.
     half_s = jnp.minimum(half_s, jnp.maximum(mean_s, jnp.abs(away_s)))
+    half_s = _half(half_s**2 / 3.0 + even_s2)
     time = Span(
         mean_s - half_s + steps.low * flow.step_s, mean_s + half_s + steps.high * flow.step_s
     )
@@ -205,7 +209,7 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Re
     weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
     step_s = states.mean(states.by_prompt(reference_step_s))
     alone = Span(divisor.low * step_s, divisor.high * step_s)
-    delay = delay_from_moments(*_stall(case, flow, states))
+    delay = delay_from_moments(stall_s, stall_variance_s2 - even_s2)
     return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
 
 
@@ -225,12 +229,16 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     wait_s = over_prompts(flow.before_prefill_s, sizes.shares)
     wait_second_s2 = over_prompts(flow.before_prefill_second_s2, sizes.shares)
     wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
-    even_s2 = even_variance_s2(wait_s, wait_variance_s2)
-    own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2 + even_s2
+    stall_s, stall_variance_s2 = _stall(case, flow, sizes)
+    delay_s, delay_variance_s2 = wait_s + stall_s, wait_variance_s2 + stall_variance_s2
+    even_s2 = even_variance_s2(delay_s, delay_variance_s2)
+    own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2
     shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least.
     half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
+    half_s = _half(half_s**2 / 3.0 + even_s2)
+    own_s2 = own_s2 + even_s2
     time = around(mean_s, half_s)
 
     prefill, step = (sizes.by_prompt(edges) for edges in reference_s)
@@ -251,8 +259,7 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, least_s2)
     alone = around(middle, jnp.clip(reference_half, -most, most))
 
-    stall_s, stall_variance_s2 = _stall(case, flow, sizes)
-    delay = delay_from_moments(wait_s + stall_s, wait_variance_s2 - even_s2 + stall_variance_s2)
+    delay = delay_from_moments(delay_s, delay_variance_s2 - even_s2)
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from splitmodel.cluster.case import Case
+from splitmodel.cluster.first_end import residual_chance
 from splitmodel.units import Scalar
 
 _JOINED = 0.5
@@ -68,7 +69,7 @@ def mixed_machines(
         most: largest decode batch.
     """
     # The largest rest of those who decode there.
-    steps, residual = case.load.output_edges_tokens - 1.0, _residual(case)
+    steps, residual = case.load.output_edges_tokens - 1.0, residual_chance(case)
     some = 1.0 - jnp.exp(batch * jnp.log(jnp.maximum(1.0 - residual, 1e-9)))
     longest = steps[0] * some[0] + jnp.sum(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
     drain_s = longest * step_s
@@ -110,13 +111,3 @@ def mixed_machines(
         begun=begun + latched * (anew * batch - begun),
         coming=jnp.minimum(coming / (others + 1.0), 1.0),
     )
-
-
-def _residual(case: Case) -> Scalar:
-    """Chance that who decodes has more steps before it, at outputs' edges, [cells+1]."""
-    steps = case.load.output_edges_tokens - 1.0
-    one = jnp.ones_like(steps[:1])
-    longer = jnp.concatenate([one, 1.0 - jnp.cumsum(case.sizes.output_weight)])
-    areas = 0.5 * (longer[1:] + longer[:-1]) * jnp.diff(steps)
-    beyond = jnp.concatenate([jnp.cumsum(areas[::-1])[::-1], 0.0 * one])
-    return jnp.clip(beyond / jnp.maximum(steps[0] + beyond[0], 1e-6), 0.0, 1.0)

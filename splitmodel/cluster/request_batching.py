@@ -61,10 +61,13 @@ def request_flow(case: Case) -> Flow:
     return Flow(
         saturation_rps=saturation_rps,
         # Arrivals are uniform over the cycle in progress.
-        wait_chance=chance * every,
+        wait_share=chance * every,
         wait_mean_s=0.5 * whole_s * every,
         wait_variance_s2=whole_s**2 / 12.0 * every,
         wait_even_s2=whole_s**2 / 12.0 * every,
+        visit_share=0.0 * every,
+        visit_mean_s=0.0 * every,
+        visit_variance_s2=0.0 * every,
         rest_s=zero,
         prefill_edges_s=edges_s,
         transfer_edges_s=jnp.zeros_like(edges),

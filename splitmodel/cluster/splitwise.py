@@ -125,28 +125,25 @@ def splitwise_flow(case: Case) -> Flow:
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, equal)
     decoding = -jnp.expm1(-batch)
 
-    away = visits(case, on_prompt, on_token, visitors_rps, ahead_s, iteration_s, batch, mixed)
+    away = visits(case, on_prompt, on_token, visitors_rps, ahead_s, iteration_s, mixed)
     link = transfers.wait(
         rate_rps * kept,
         rate_rps * (1.0 - moved),
         Wait(jnp.sum(waiting * pool.mean_s), jnp.sum(waiting * pool.second_s2)),
         batch * token.pipeline_parallel,
     ).of(kept)
-    # Who goes elsewhere waits, too.
-    stays = (1.0 - pool.elsewhere) * pool.chance
-    chance = jnp.maximum(stays + pool.elsewhere, 1e-9)
-    wait_s = (stays * pool.mean_s + pool.elsewhere * away.wait_s) / chance
-    second_s2 = (stays * pool.second_s2 + pool.elsewhere * away.wait_second_s2) / chance
-    variance_s2 = jnp.maximum(second_s2 - wait_s**2, 0.0)
-
+    variance_s2 = jnp.maximum(pool.second_s2 - pool.mean_s**2, 0.0)
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((pool.packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
-        wait_chance=jnp.minimum(chance, 1.0),
-        wait_mean_s=wait_s,
+        wait_share=(1.0 - pool.elsewhere) * pool.chance,
+        wait_mean_s=pool.mean_s,
         wait_variance_s2=variance_s2,
-        wait_even_s2=even_variance_s2(wait_s, variance_s2),
+        wait_even_s2=even_variance_s2(pool.mean_s, variance_s2),
+        visit_share=pool.elsewhere,
+        visit_mean_s=away.wait_s,
+        visit_variance_s2=away.wait_variance_s2,
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfers.edges_s,

@@ -1,13 +1,13 @@
 """How prompts hold up decodes on machines that run both phases.
 
 A prompt interrupts all decodes of its machine, once. Of each decode step, the interruptions add up
-nearly as in a compound Poisson process, but for three things: they come at intervals, they gather
-on machines with few decodes, and who begins to decode is first held up by those who came during
-the own prefill.
+nearly as in a compound Poisson process, but for three things: who rides along has one per step at
+most, they gather on machines with few decodes, and who begins to decode is first held up by those
+who came during the own prefill.
 
 References:
-    Cox, Renewal Theory (1962), for events after dead times; Pollaczek and Khinchine as in
-    Kleinrock, Queueing Systems I (1975), section 5.8 (customers that a departure leaves behind).
+    Pollaczek and Khinchine as in Kleinrock, Queueing Systems I (1975), section 5.8 (customers that
+    a departure leaves behind).
 """
 
 from __future__ import annotations
@@ -80,10 +80,8 @@ def stalls(
     one_s, one_second_s2 = interruption
     unequal = jnp.clip(one_second_s2 / jnp.maximum(one_s, 1e-9) ** 2 - 1.0, 0.0, 10.0)
     each_second_s2 = each_s**2 * (1.0 + unequal * shared.iterations)
-    # Who rides along is interrupted at most once per token; and a machine that has a prompt gets no
-    # other, if there is one without.
+    # Who rides along is interrupted at most once per token.
     once = rides * jnp.minimum(iterations, 1.0)
-    regular = 1.0 - (1.0 - once) * (1.0 - several * shared.busy**2)
 
     # A machine with few decodes gets one prompt after the other until it has as many as others.
     gathering = _GATHERING * several / jnp.maximum(batch, _FEW) ** 2
@@ -98,7 +96,7 @@ def stalls(
     first_second_s2 = 2.0 * first_s**2 / jnp.maximum(queue.chance, 1e-6)
     return Stalls(
         mean_s=mean_s,
-        variance_s2=iterations * (each_second_s2 - regular * each_s**2),
+        variance_s2=iterations * (each_second_s2 - once * each_s**2),
         lasting_s2=gathering * mean_s**2,
         first_s=first_s,
         first_variance_s2=first_second_s2 - first_s**2,

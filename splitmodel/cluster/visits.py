@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs
+from splitmodel.cluster.first_end import first_end
 from splitmodel.cluster.mixed_machines import Mixed
 from splitmodel.compilation import compiled_apart
 from splitmodel.units import Scalar
@@ -30,8 +31,8 @@ class Visits(NamedTuple):
     """Its variance over them [s²]."""
     wait_s: Scalar
     """Time to the first token beyond a prefill on a prompt machine, by prompt [s], [cells]."""
-    wait_second_s2: Scalar
-    """Second moment of that [s²], [cells]."""
+    wait_variance_s2: Scalar
+    """Its variance [s²], [cells]."""
 
 
 @compiled_apart
@@ -42,7 +43,6 @@ def visits(
     visitors_rps: Scalar,
     ahead_s: Scalar,
     step_s: Scalar,
-    batch: Scalar,
     mixed: Mixed,
 ) -> Visits:
     """Visits of prompts on token machines.
@@ -54,7 +54,6 @@ def visits(
         visitors_rps: prompts of each cell that go to token machines [requests/s], [cells].
         ahead_s: time from a request's arrival to its decode [s].
         step_s: decode iteration without interruption [s].
-        batch: requests that decode together on a machine of the token pool.
         mixed: token machines that are in the mixed pool.
     """
     cluster, load, sizes = case.cluster, case.load, case.sizes
@@ -81,16 +80,19 @@ def visits(
     # even until some decode ends.
     backlog_s = cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
     crowd_s = (_ALONE + _CROWDED * busy / (1.0 + busy)) * backlog_s
-    end_s = jnp.maximum(sizes.residual_steps / jnp.maximum(batch, 1.0), 0.5) * step_s
-    fits = load.prompt_tokens <= cluster.max_batch_tokens
-    rest_s = -jnp.expm1(-mixed.met) * jnp.where(fits, 0.5 * step_s, end_s)
+    some, end_steps = first_end(case, mixed.met)
+    shortest, longest = load.prompt_edges_tokens[:-1], load.prompt_edges_tokens[1:]
+    beyond = (longest - cluster.max_batch_tokens) / jnp.maximum(longest - shortest, 1e-6)
+    beyond = jnp.clip(beyond, 0.0, 1.0)
+    end_s = end_steps * step_s
+    rest_s = some * ((1.0 - beyond) * 0.5 * step_s + beyond * end_s)
+    rest_second_s2 = some * ((1.0 - beyond) * step_s**2 / 3.0 + beyond * 2.0 * end_s**2)
     wait_s = crowd_s + rest_s + service.cells_s - on_prompt.service.cells_s
-    wait_s = jnp.maximum(wait_s, 0.0)
     return Visits(
         stall_mean_s=stall_s,
         stall_variance_s2=all_rps * mixed.begun / steps_rps * second_s2,
         begin_s=begin_s,
         begin_variance_s2=begin_second_s2 - begin_s**2,
-        wait_s=wait_s,
-        wait_second_s2=wait_s**2 + crowd_s**2,
+        wait_s=jnp.maximum(wait_s, 0.0),
+        wait_variance_s2=crowd_s**2 + rest_second_s2 - rest_s**2,
     )

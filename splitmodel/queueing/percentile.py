@@ -27,7 +27,7 @@ _OF_ALL = (-0.25, 1.2, 2.35, 3.8)
 _OF_CERTAIN = 1.3
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
 it, near which percentiles lie where few wait."""
-_STEPS, _STEPS_IN_SECONDS, _STEPS_OF_FEW, _FEW = 5, 8, 9, 32
+_STEPS, _STEPS_IN_SECONDS, _STEPS_OF_FEW, _FEW = 5, 8, 9, 48
 """From there to the percentile: in slowdowns, whose cells overlap; in seconds, where they lie apart
 and the tail has kinks; and for few cells, which cost little, and whose tail has the sharpest kinks,
 at percentiles. In float32 this meets the bounds of tests/queueing."""

@@ -32,7 +32,7 @@ def idle(load):
     nobody = jnp.zeros_like(edges[1:])
     return Flow(
         **{name: zero for name in names}
-        | {name: nobody for name in names if name.startswith("wait_")}
+        | {name: nobody for name in names if name.startswith(("wait_", "visit_"))}
         | {
             "prefill_edges_s": prefill_s(edges),
             "transfer_edges_s": transfer_s(edges),

@@ -1,0 +1,52 @@
+"""Time until the first of those who decode on a machine ends.
+
+Decodes there are Poisson. The time that each has left is that of a renewal process met at a random
+moment, whose tail is heavy where outputs differ much; percentiles see its bulk, the mean its tail.
+
+References:
+    Kleinrock, Queueing Systems I (1975), section 5.2 (residual life).
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+
+from splitmodel.cluster.case import Case
+from splitmodel.units import Scalar
+
+_ROOT = 0.5 * np.sqrt(np.pi)
+"""Mean square root of an exponential variable of mean one."""
+
+
+def residual_chance(case: Case) -> Scalar:
+    """Chance that who decodes has more steps before it, at outputs' edges, [cells+1]."""
+    steps = case.load.output_edges_tokens - 1.0
+    one = jnp.ones_like(steps[:1])
+    longer = jnp.concatenate([one, 1.0 - jnp.cumsum(case.sizes.output_weight)])
+    areas = 0.5 * (longer[1:] + longer[:-1]) * jnp.diff(steps)
+    beyond = jnp.concatenate([jnp.cumsum(areas[::-1])[::-1], 0.0 * one])
+    return jnp.clip(beyond / jnp.maximum(steps[0] + beyond[0], 1e-6), 0.0, 1.0)
+
+
+def first_end(case: Case, decodes: Scalar) -> tuple[Scalar, Scalar]:
+    """Chance that anybody decodes on a machine, and steps until one of them ends.
+
+    The latter as the mean of an exponential variable with the same mean square root.
+
+    Args:
+        case: the question.
+        decodes: mean number of requests that decode there.
+    """
+    residual, steps = residual_chance(case), case.load.output_edges_tokens - 1.0
+    residual = jnp.concatenate([jnp.ones_like(residual[:1]), residual])
+    roots = jnp.sqrt(jnp.maximum(jnp.concatenate([0.0 * steps[:1], steps]), 1e-6))
+    # Simpson's rule over roots, between which the chance falls evenly in steps.
+    low, high = roots[:-1], roots[1:]
+    share = (0.25 * low + 0.75 * high) / (low + high)
+    middle = share * residual[:-1] + (1.0 - share) * residual[1:]
+    nobody = jnp.exp(-decodes)
+    later, halfway = (jnp.exp(-decodes * (1.0 - each)) - nobody for each in (residual, middle))
+    root = jnp.sum((later[1:] + later[:-1] + 4.0 * halfway) * (high - low)) / 6.0
+    some = -jnp.expm1(-decodes)
+    return some, (root / (_ROOT * jnp.maximum(some, 1e-6))) ** 2
