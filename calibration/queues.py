@@ -1,9 +1,10 @@
 """Constants of the prompt queue, fitted to simulations of single prompt pools.
 
 Run as `python -m splitmodel_calibration.queues`; it takes some minutes. Pools are drawn at random:
-machines, model, semantics, request sizes, machine count and load; half of them send prompts
-elsewhere. Of every two of a kind the first is fitted to, the second one judges. The constants go by
-hand, rounded, into `splitmodel.queueing.shortest_queue`, `company` and `bounded_wait`.
+machines, model, semantics, request sizes (traces, those of their kind, and short prompts of which
+many fill a batch), machine count and load; half of them send prompts elsewhere. Of every two of a
+kind the first is fitted to, the second one judges. The constants go by hand, rounded, into
+`splitmodel.queueing.shortest_queue`, `company` and `bounded_wait`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from splitmodel.specs.workload import Workload
 from splitmodel.validation.clusters import MODELS
 from splitmodel_calibration.fit.problem import robust
 
-POOLS, SEED, RUNS = 800, 11, 2
+POOLS, SEED, RUNS = 1200, 11, 2
 """Pools of each kind."""
 REQUESTS = 40_000
 """Of a run."""
@@ -54,6 +55,8 @@ _WIDTH = 0.1
 """Errors from which on they count linearly."""
 _SEEN = 50
 """Delayed requests of a size below which their mean does not count."""
+_MISSED = 0.02
+"""Error of the mean service time over cells of sizes from which on a pool tells of that error."""
 _SIZES = 3.0
 """Weight of the differences between sizes: they are small, and tell company from all else."""
 _VARIATION = 0.5
@@ -142,8 +145,11 @@ class Found(NamedTuple):
     """Share of each size in the delayed, 0 where they are few, [sizes]."""
 
 
-def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Found]:
-    """A pool at random, and its simulation; with a mixed pool, prompts can go elsewhere."""
+def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Found] | None:
+    """A pool at random, and its simulation; with a mixed pool, prompts can go elsewhere.
+
+    None where the pool tells little about queues.
+    """
     server, model = rng.choice(_MACHINES), rng.choice(MODELS)
     machines = float(round(np.exp(rng.uniform(0.0, np.log(90.0)))))
     cluster = Cluster.splitwise(
@@ -171,8 +177,9 @@ def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Foun
         partial(_delays_s, machines=machines),
         False,
     )
-    delays_s = np.concatenate([delay_s for _, _, delay_s in runs])
-    tokens = np.concatenate([tokens for _, tokens, _ in runs])
+    delays_s = np.concatenate([delay_s for _, _, delay_s, _ in runs])
+    tokens = np.concatenate([tokens for _, tokens, _, _ in runs])
+    mean_service_s = np.mean([service_s for _, _, _, service_s in runs])
     delayed = delays_s > 0.0
     sizes = len(case.load.prompt_tokens)
     size = np.searchsorted(np.asarray(case.load.prompt_edges_tokens)[1:-1], tokens, side="right")
@@ -183,8 +190,11 @@ def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Foun
     count = np.where(count < _SEEN, 0.0, count)
     mean_s = np.where(count > 0.0, total_s / np.maximum(count, 1.0), 1.0)
     seen_s2 = np.sum(count * mean_s**2)
+    missed = abs(float(cost.service.mean_s) / mean_service_s - 1.0) > _MISSED
+    if missed or delayed.mean() <= _RAREST or not count.any():
+        return None
     return _pool(case, cost, rate_rps, machines), Found(
-        1.0 - delays_s.size / sum(count for count, _, _ in runs),
+        1.0 - delays_s.size / sum(count for count, *_ in runs),
         delayed.mean(),
         mean_s,
         np.sum(np.where(count > 0.0, total_s2, 0.0)) / max(seen_s2, 1e-30) - 1.0,
@@ -194,9 +204,11 @@ def draw(rng: np.random.Generator, mixed_pool: bool = False) -> tuple[Pool, Foun
 
 def _sizes(rng: np.random.Generator) -> Workload:
     """Prompts of a trace, or lognormal ones with short outputs."""
-    if rng.uniform() < 1.0 / 3.0:
+    kind = rng.integers(3)
+    if kind == 0:
         return Workload.azure(str(rng.choice(list(AZURE_TRACES))), rate_rps=1.0)
-    mean, spread = np.exp(rng.uniform(np.log(150.0), np.log(3000.0))), rng.uniform(0.3, 1.3)
+    least, most = ((150.0, 3000.0), (180.0, 700.0))[kind - 1]
+    mean, spread = np.exp(rng.uniform(np.log(least), np.log(most))), rng.uniform(0.3, 1.3)
     prompts = mean * np.exp(spread * rng.standard_normal(4000) - 0.5 * spread**2)
     prompts = np.clip(np.rint(prompts), 1.0, 12_000.0)
     return Workload.from_arrays(prompts, np.full(4000, 8.0), rate_rps=1.0)
@@ -231,17 +243,19 @@ def _pool(case: Case, cost: Costs, rate_rps: float, machines: float) -> Pool:
     )
 
 
-def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """How many prompts came, and tokens and delays [s] of those that the pool served.
+def _delays_s(outcome: Outcome, machines: float) -> tuple[int, np.ndarray, np.ndarray, float]:
+    """Prompts that came; of those that the pool served, tokens and delays [s]; mean service of all.
 
-    A delay is the time to the first token beyond a prefill alone, 0 where a machine was free.
+    A delay is the time to the first token beyond a prefill alone, 0 where a machine was free; the
+    service is one alone [s].
     """
     requests = outcome.requests[outcome.trace.counted]
     own = requests[requests["prompt_server"] < machines]
     waited = own["prefill_start_s"] - own["arrival_s"] > 1e-9
     alone_s = outcome.tables.prefill_alone_s[own["prompt_tokens"]]
     delay_s = np.where(waited, own["prefill_end_s"] - own["arrival_s"] - alone_s, 0.0)
-    return len(requests), own["prompt_tokens"], delay_s
+    service_s = outcome.tables.prefill_alone_s[requests["prompt_tokens"]].mean()
+    return len(requests), own["prompt_tokens"], delay_s, service_s
 
 
 @partial(jax.jit, static_argnames="find")
@@ -291,7 +305,7 @@ def main() -> None:
     )
     for kind, shipped, find, mixed_pool in kinds:
         drawn = [draw(rng, mixed_pool) for _ in tqdm(range(POOLS), unit="pool")]
-        drawn = [each for each in drawn if each[1].chance > _RAREST and each[1].share.any()]
+        drawn = [each for each in drawn if each is not None]
         halves = _stacked(drawn[::2]), _stacked(drawn[1::2])
         start = jax.tree.map(jnp.asarray, shipped)
         # As logarithms, all of them stay positive.

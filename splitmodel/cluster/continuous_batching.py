@@ -12,13 +12,14 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.interruption import interruptions
-from splitmodel.cluster.prompt_service import few_prompts, packing, prompt_company
+from splitmodel.cluster.prompt_service import packing, prompt_company, prompt_pairs
 from splitmodel.cluster.shared_iterations import Shared, Together, shared_iterations
 from splitmodel.cluster.stalls import stalls
 from splitmodel.queueing.balanced import met_share
 from splitmodel.queueing.batch_level import batch_level, spread
 from splitmodel.queueing.delay import even_variance_s2
 from splitmodel.queueing.shortest_queue import lengths, shortest_queue
+from splitmodel.roofline.batch import prefill_batch
 from splitmodel.specs.cluster import BATCHINGS
 from splitmodel.units import Scalar
 
@@ -32,11 +33,13 @@ def continuous_flow(case: Case) -> Flow:
     mixes = case.cluster.batching == float(BATCHINGS.index("mixed"))
     prompts = interruptions(case, instance, most, mixes)
     packed = packing(case)
-    full_s, few_s = case.times_s(instance, packed.iteration, few_prompts(case))
+    full_s, pairs_s, token_s = case.times_s(
+        instance, packed.iterations, prompt_pairs(case), prefill_batch(1.0)
+    )
     lone_s = prompts.lone.mean_s
     alone = Together(
-        packed.sharing(few_s),
-        packed.per_prompt_s(prompts.lone, full_s, sizes.prompt_weight) / lone_s,
+        packed.sharing(case, prompts.lone, pairs_s),
+        jnp.sum(packed.cells_s(case, prompts.lone, full_s)) / lone_s,
     )
 
     def stay_s(batch: Scalar, decode_s: Scalar, stalled_s: Scalar) -> Scalar:
@@ -52,7 +55,7 @@ def continuous_flow(case: Case) -> Flow:
 
     # A saturated server prefills full batches without a break. Where decodes ride along, each batch
     # brings them a step forward, so that they are no more than their steps times its prompts.
-    riding = sizes.mean_steps * packed.iteration.prompts
+    riding = sizes.mean_steps * packed.batches.customers
     fullest = jnp.where(mixes, jnp.clip(riding, 1e-3, most), most)
     filled_s, _ = prompts.prefill_moments(fullest)
     filled = alone.next_to_decodes(lone_s / filled_s)
@@ -100,7 +103,7 @@ def continuous_flow(case: Case) -> Flow:
     )
     prefill_cells_s = 0.5 * (prefill_edges_s[1:] + prefill_edges_s[:-1])
     riding_s = prefill_edges_s[0] - prompts.lone.edges_s[0]
-    joined = prompt_company(case, prefill_cells_s, few_s[2] + riding_s)
+    joined = prompt_company(case, prefill_cells_s, token_s + riding_s)
     wait_s = queue.mean_s + joined.delay_s(queue.chance, count)
     wait_variance_s2 = queue.variation * wait_s**2
     held_up = stalls(
@@ -114,7 +117,7 @@ def continuous_flow(case: Case) -> Flow:
         shared,
         queue,
         prefill_s,
-        packed.iteration.prompts,
+        packed.batches.customers,
     )
     used = 1.0 - (1.0 - shared.busy) * jnp.exp(-batch)
     zero, every = jnp.zeros_like(saturation_rps), jnp.ones_like(load.prompt_tokens)

@@ -8,15 +8,16 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.prompt_service import (
     PromptService,
-    few_prompts,
     packing,
     prompt_company,
     prompt_iterations,
+    prompt_pairs,
     prompt_service,
 )
 from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.company import Company
 from splitmodel.queueing.shortest_queue import Sharing
+from splitmodel.roofline.batch import prefill_batch
 from splitmodel.units import Scalar
 
 
@@ -42,20 +43,23 @@ def costs(case: Case, instance: Instance) -> Costs:
     """Costs of a case's requests on an instance."""
     most = case.batch_limit(instance)
     packed = packing(case)
-    prompts_s, full_s, few_s, step_s = case.times_s(
+    prompts_s, full_s, pairs_s, token_s, step_s = case.times_s(
         instance,
         prompt_iterations(case),
-        packed.iteration,
-        few_prompts(case),
+        packed.iterations,
+        prompt_pairs(case),
+        prefill_batch(1.0),
         case.decoding(most),
     )
     service = prompt_service(case, prompts_s)
+    cells_s = packed.cells_s(case, service, full_s)
+    packed_s = jnp.sum(cells_s)
     return Costs(
         service=service,
-        packed_s=packed.per_prompt_s(service, full_s, case.sizes.prompt_weight),
-        work=packed.work(service, full_s, case.sizes.prompt_weight),
-        sharing=packed.sharing(few_s),
-        company=prompt_company(case, service.cells_s, few_s[2]),
+        packed_s=packed_s,
+        work=cells_s / packed_s,
+        sharing=packed.sharing(case, service, pairs_s),
+        company=prompt_company(case, service.cells_s, token_s),
         most=most,
         decode_s=jnp.maximum(case.sizes.mean_steps * step_s / most, 1e-9),
     )

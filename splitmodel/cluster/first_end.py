@@ -19,16 +19,6 @@ _ROOT = 0.5 * np.sqrt(np.pi)
 """Mean square root of an exponential variable of mean one."""
 
 
-def residual_chance(case: Case) -> Scalar:
-    """Chance that who decodes has more steps before it, at outputs' edges, [cells+1]."""
-    steps = case.load.output_edges_tokens - 1.0
-    one = jnp.ones_like(steps[:1])
-    longer = jnp.concatenate([one, 1.0 - jnp.cumsum(case.sizes.output_weight)])
-    areas = 0.5 * (longer[1:] + longer[:-1]) * jnp.diff(steps)
-    beyond = jnp.concatenate([jnp.cumsum(areas[::-1])[::-1], 0.0 * one])
-    return jnp.clip(beyond / jnp.maximum(steps[0] + beyond[0], 1e-6), 0.0, 1.0)
-
-
 def first_end(case: Case, decodes: Scalar) -> tuple[Scalar, Scalar]:
     """Chance that anybody decodes on a machine, and steps until one of them ends.
 
@@ -38,7 +28,7 @@ def first_end(case: Case, decodes: Scalar) -> tuple[Scalar, Scalar]:
         case: the question.
         decodes: mean number of requests that decode there.
     """
-    residual, steps = residual_chance(case), case.load.output_edges_tokens - 1.0
+    residual, steps = case.sizes.residual_chance, case.load.output_edges_tokens - 1.0
     residual = jnp.concatenate([jnp.ones_like(residual[:1]), residual])
     roots = jnp.sqrt(jnp.maximum(jnp.concatenate([0.0 * steps[:1], steps]), 1e-6))
     # Simpson's rule over roots, between which the chance falls evenly in steps.

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from splitmodel.cluster.case import Case
-from splitmodel.cluster.first_end import residual_chance
 from splitmodel.units import Scalar
 
 _JOINED = 0.5
@@ -69,7 +68,7 @@ def mixed_machines(
         most: largest decode batch.
     """
     # The largest rest of those who decode there.
-    steps, residual = case.load.output_edges_tokens - 1.0, residual_chance(case)
+    steps, residual = case.load.output_edges_tokens - 1.0, case.sizes.residual_chance
     some = 1.0 - jnp.exp(batch * jnp.log(jnp.maximum(1.0 - residual, 1e-9)))
     longest = steps[0] * some[0] + jnp.sum(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
     drain_s = longest * step_s

@@ -27,8 +27,8 @@ class PromptPool(NamedTuple):
     """Share of the others that waits."""
     mean_s: Scalar
     """Mean wait of these [s]."""
-    second_s2: Scalar
-    """Second moment of that [s²]."""
+    variance_s2: Scalar
+    """Variance of that [s²]."""
     packed: Scalar
     """Load of the pool if nobody went elsewhere and all batches were full, a scalar."""
 
@@ -69,7 +69,7 @@ def prompt_pool(
         chance=stay.chance,
         mean_s=mean_s,
         # What company adds varies as delays of the open queue do.
-        second_s2=stay.variance_s2 + mean_s**2 + delays.variation * (mean_s**2 - stay.mean_s**2),
+        variance_s2=stay.variance_s2 + delays.variation * (mean_s**2 - stay.mean_s**2),
         packed=packed,
     )
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.sizes import cell_moments
 from splitmodel.queueing.company import Company, company
+from splitmodel.queueing.full_batches import FullBatches, full_batches
 from splitmodel.queueing.shortest_queue import Lengths, Sharing, lengths
 from splitmodel.roofline.batch import Batch, decode_batch, mixed_batch, prefill_batch
 from splitmodel.units import Scalar
@@ -59,34 +60,42 @@ def prompt_service(case: Case, times_s: Scalar) -> PromptService:
 
 
 class Packing(eqx.Module):
-    """A full batch as a backlog fills it first come, first served."""
+    """Full batches as a backlog fills them first come, first served."""
 
-    iteration: Batch
-    short: Scalar
-    """Probability of each prompt cell whose prompts share a batch, [cells]; longer ones run
-    alone."""
-    tokens: Scalar
-    """Size of the prompts in each cell, [cells]."""
+    iterations: Batch
+    """One of each fill, [places]."""
+    batches: FullBatches
 
-    def sharing(self, times_s: Scalar) -> Sharing:
-        """What prompts save in batches, if `few_prompts` take these times [s], [3]."""
-        pair = jnp.minimum(0.5 * times_s[1] / times_s[0], 1.0)
-        return Sharing(pair, self.iteration.prompts)
+    def sharing(self, case: Case, service: PromptService, pairs_s: Scalar) -> Sharing:
+        """What prompts save in batches, if `prompt_pairs` take these times [s], [cells, cells].
 
-    def work(self, service: PromptService, full_s: Scalar, weight: Scalar) -> Scalar:
-        """Share of each prompt cell in a backlog, if a full batch takes `full_s`, [cells].
-
-        In a batch, tokens count; a prompt that runs alone takes the time that it takes.
+        Two that exceed the token limit together run one after the other.
         """
-        tokens_s = self.tokens * full_s / self.iteration.prefill_tokens
-        work_s = self.short * tokens_s + (weight - self.short) * service.cells_s
-        return work_s / jnp.sum(work_s)
+        edges, weight = case.load.prompt_edges_tokens, case.sizes.prompt_weight
+        least, most = (_each_two(ends) for ends in (edges[:-1], edges[1:]))
+        limit = case.cluster.max_batch_tokens
+        fits = jnp.clip((limit - least) / jnp.maximum(most - least, 1e-6), 0.0, 1.0)
+        apart_s = _each_two(service.cells_s)
+        both_s = apart_s - fits * jnp.maximum(apart_s - pairs_s, 0.0)
+        pair_s = jnp.dot(weight, jnp.dot(both_s, weight))
+        return Sharing(0.5 * pair_s / service.mean_s, self.batches.customers)
 
-    def per_prompt_s(self, service: PromptService, full_s: Scalar, weight: Scalar) -> Scalar:
-        """Server time per prompt [s], if a full batch takes `full_s`."""
-        alone_s = jnp.sum((weight - self.short) * service.cells_s)
-        together_s = jnp.sum(self.short) * full_s / self.iteration.prompts
-        return jnp.minimum(together_s + alone_s, service.mean_s)
+    def cells_s(self, case: Case, service: PromptService, full_s: Scalar) -> Scalar:
+        """Server time per prompt of each cell times its share, if `iterations` take `full_s` [s].
+
+        In a batch, tokens count; a prompt beyond the limit takes the time that it takes. Shape
+        [cells]; the sum is the server time per prompt, at most that of prompts alone.
+        """
+        load, weight, batches = case.load, case.sizes.prompt_weight, self.batches
+        token_s = jnp.sum(batches.closes * full_s)
+        token_s = token_s / jnp.maximum(jnp.sum(weight * batches.inside_size), 1e-6)
+        # Inside a cell, time is linear.
+        spans = jnp.diff(load.prompt_edges_tokens), jnp.diff(service.edges_s)
+        slope_s = spans[1] / jnp.maximum(spans[0], 1e-6)
+        smaller = batches.inside_size - load.prompt_tokens * batches.inside
+        apart_s = service.cells_s * (1.0 - batches.inside) - slope_s * smaller
+        packed_s = weight * (token_s * batches.inside_size + jnp.maximum(apart_s, 0.0))
+        return packed_s * jnp.minimum(service.mean_s / jnp.sum(packed_s), 1.0)
 
 
 def prompt_company(case: Case, cells_s: Scalar, fixed_s: Scalar) -> Company:
@@ -101,30 +110,30 @@ def prompt_company(case: Case, cells_s: Scalar, fixed_s: Scalar) -> Company:
     return company(case.sizes.prompt_weight, load.prompt_tokens, most, cells_s, fixed_s)
 
 
-def few_prompts(case: Case) -> Batch:
-    """Iterations of one and of two prompts of mean size, and of a single token, [3]."""
-    mean_tokens = case.sizes.mean_prompt_tokens
-    tokens = jnp.stack([mean_tokens, mean_tokens, jnp.ones_like(mean_tokens)])
-    return prefill_batch(tokens, jnp.asarray([1.0, 2.0, 1.0], dtype=float))
+def prompt_pairs(case: Case) -> Batch:
+    """Iterations of two prompts, of any two cells, [cells, cells]."""
+    tokens = case.load.prompt_tokens
+    both = _each_two(tokens)
+    zero = jnp.zeros_like(both)
+    return Batch(both, 0.5 * _each_two(tokens**2), 2.0 + zero, zero, zero)
 
 
 def packing(case: Case) -> Packing:
-    """How the prompts of a backlog pack.
+    """How the prompts of a backlog pack."""
+    load, weight = case.load, case.sizes.prompt_weight
+    batches = full_batches(
+        load.prompt_edges_tokens, load.prompt_tokens, weight, case.cluster.max_batch_tokens
+    )
+    inside = jnp.maximum(jnp.dot(weight, batches.inside), 1e-6)
+    mean_tokens = jnp.maximum(jnp.dot(weight, batches.inside_size) / inside, 1.0)
+    square_tokens = jnp.dot(weight, batches.inside * load.prompt_tokens**2) / inside
+    prompts = batches.fill / mean_tokens
+    none = jnp.zeros_like(prompts)
+    pairs = 0.5 * prompts * square_tokens
+    iterations = Batch(batches.fill, pairs, jnp.maximum(prompts, 1.0), none, none)
+    return Packing(iterations, batches)
 
-    Prompts above the token limit run alone. The others fill a batch until the next one does not
-    fit: by renewal theory that leaves E[p²]/(2E[p]) tokens empty on average.
 
-    References:
-        Cox, Renewal Theory (1962), section 5 (mean forward recurrence time).
-    """
-    tokens, limit = case.load.prompt_tokens, case.cluster.max_batch_tokens
-    short = jnp.where(tokens <= limit, case.sizes.prompt_weight, 0.0)
-    share = jnp.maximum(jnp.sum(short), 1e-6)
-    mean_tokens = jnp.maximum(jnp.sum(short * tokens) / share, 1.0)
-    square_tokens = jnp.sum(short * tokens**2) / share
-    empty = 0.5 * square_tokens / mean_tokens
-    filled = jnp.clip(limit - empty, mean_tokens, jnp.maximum(limit, mean_tokens))
-    prompts = filled / mean_tokens
-    none = jnp.zeros_like(filled)
-    full = Batch(filled, 0.5 * prompts * square_tokens, prompts, none, none)
-    return Packing(full, short, tokens)
+def _each_two(values: Scalar) -> Scalar:
+    """Sums of any two of several values, [values, values]."""
+    return values[:, None] + values[None, :]

@@ -22,6 +22,8 @@ class Sizes(eqx.Module):
     """Decode steps per request, output tokens − 1, mean."""
     residual_steps: Scalar
     """Steps that a request which is decoding still has before it, mean over them."""
+    residual_chance: Scalar
+    """Chance that it has more steps than there are at the outputs' edges, [cells+1]."""
     resident_tokens: Scalar
     """KV tokens reserved by a request that is decoding: long outputs stay longer."""
     resident_spread: Scalar
@@ -48,11 +50,31 @@ def sizes_of(load: Workload) -> Sizes:
         mean_prompt_tokens=jnp.sum(load.weight * prompt),
         mean_steps=mean_steps,
         residual_steps=0.5 * jnp.sum(stay * steps),
+        residual_chance=_residual_chance(
+            load.output_edges_tokens - 1.0, jnp.sum(load.weight, axis=0)
+        ),
         resident_tokens=resident_tokens,
         resident_spread=jnp.sum(stay * (prompt + output) ** 2) / resident_tokens**2,
         decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),
         largest_tokens=jnp.max(jnp.where(load.weight > 0.0, largest, 0.0)),
     )
+
+
+def _residual_chance(steps: Scalar, weight: Scalar) -> Scalar:
+    """Chance that who decodes has more than so many steps before it, [cells+1].
+
+    Args:
+        steps: at the edges of output cells, ascending, [cells+1].
+        weight: probability of each cell, [cells].
+
+    References:
+        Kleinrock, Queueing Systems I (1975), section 5.2 (residual life).
+    """
+    one = jnp.ones_like(steps[:1])
+    longer = jnp.concatenate([one, 1.0 - jnp.cumsum(weight)])
+    areas = 0.5 * (longer[1:] + longer[:-1]) * jnp.diff(steps)
+    beyond = jnp.concatenate([jnp.cumsum(areas[::-1])[::-1], 0.0 * one])
+    return jnp.clip(beyond / jnp.maximum(steps[0] + beyond[0], 1e-6), 0.0, 1.0)
 
 
 @jax.jit

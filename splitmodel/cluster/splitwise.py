@@ -129,18 +129,20 @@ def splitwise_flow(case: Case) -> Flow:
     link = transfers.wait(
         rate_rps * kept,
         rate_rps * (1.0 - moved),
-        Wait(jnp.sum(waiting * pool.mean_s), jnp.sum(waiting * pool.second_s2)),
+        Wait(
+            jnp.sum(waiting * pool.mean_s),
+            jnp.sum(waiting * (pool.variance_s2 + pool.mean_s**2)),
+        ),
         batch * token.pipeline_parallel,
     ).of(kept)
-    variance_s2 = jnp.maximum(pool.second_s2 - pool.mean_s**2, 0.0)
     zero = jnp.zeros_like(saturation_rps)
     used = jnp.clip((pool.packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
         wait_share=(1.0 - pool.elsewhere) * pool.chance,
         wait_mean_s=pool.mean_s,
-        wait_variance_s2=variance_s2,
-        wait_even_s2=even_variance_s2(pool.mean_s, variance_s2),
+        wait_variance_s2=pool.variance_s2,
+        wait_even_s2=even_variance_s2(pool.mean_s, pool.variance_s2),
         visit_share=pool.elsewhere,
         visit_mean_s=away.wait_s,
         visit_variance_s2=away.wait_variance_s2,

@@ -27,13 +27,13 @@ class CompanyFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    joins: float | Scalar = 2.96
+    joins: float | Scalar = 3.49
     """Customers, as many as there is room for, that join the smallest one where all always wait."""
-    many: float | Scalar = 1.43
+    many: float | Scalar = 2.51
     """Exponent of 1 − 1/n."""
-    often: float | Scalar = 0.424
+    often: float | Scalar = 0.319
     """Exponent of the chance that all servers are busy."""
-    reach: float | Scalar = 0.68
+    reach: float | Scalar = 0.585
     """Size at which company has fallen by a factor e, over the mean one."""
 
 

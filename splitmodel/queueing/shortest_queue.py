@@ -39,30 +39,32 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.19
+    unshared: float | Scalar = 0.188
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    unshared_equal: float | Scalar = 0.046
+    unshared_equal: float | Scalar = 0.0486
     """That exponent falls by so much for every factor e of the squared variation of services."""
-    filled: float | Scalar = 0.911
+    filled: float | Scalar = 0.748
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_equal: float | Scalar = 0.236
+    filled_equal: float | Scalar = 0.317
     """That exponent is multiplied by the squared variation of services to −this."""
-    twos: float | Scalar = 0.389
+    twos: float | Scalar = 0.555
     """Of the batches that waiting fills, the share that only two fill."""
-    filled_delay: float | Scalar = 0.294
+    filled_delay: float | Scalar = 0.285
     """The exponent for the delay."""
-    pooled: float | Scalar = 1.033
+    pooled: float | Scalar = 1.08
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.071
+    queued: float | Scalar = 0.0857
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    cycling: float | Scalar = 2.22
-    cycling_many: float | Scalar = 1.94
+    cycling: float | Scalar = 1.96
+    cycling_many: float | Scalar = 2.43
     """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
-    refilled: float | Scalar = 0.52
+    refilled: float | Scalar = 1.03
     """Of what a larger batch adds to a cycle, the part that a customer waits for."""
-    even_batches: float | Scalar = 0.27
-    even_cycles: float | Scalar = 0.59
-    even_equal: float | Scalar = 0.248
+    cycling_saved: float | Scalar = 0.294
+    """Where batches save much, a cycle is not common: times packed over alone to this power."""
+    even_batches: float | Scalar = 0.392
+    even_cycles: float | Scalar = 0.717
+    even_equal: float | Scalar = 0.281
     """Shorter queues are longer everywhere together: the more servers, the more batches take away,
     the more common cycles are, and the more equal services are, the less delays vary."""
 
@@ -289,6 +291,7 @@ def shortest_queue(
     backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
     cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
+    cycling = cycling * jnp.exp(fit.cycling_saved * (loads.packed - loads.alone))
     rest_s = (1.0 - cycling) * at_best_s
     mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog
     first = rest_s / mean_s

@@ -5,10 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import splitmodel as sm
-from splitmodel.cluster.first_end import first_end, residual_chance
-from splitmodel.cluster.make_case import make_case
-from splitmodel.specs.leaves import as_arrays
+from splitmodel.cluster.first_end import first_end
 
 pytestmark = pytest.mark.numerics
 
@@ -26,11 +23,8 @@ def outputs(request):
 
 
 @pytest.fixture(scope="module")
-def case(outputs):
-    load = sm.Workload.from_arrays(np.full(20_000, 500.0), outputs + 1.0, rate_rps=1.0)
-    cluster = sm.Cluster.splitwise("HH", prompt=1, token=1)
-    asked = {"slo": None, "timing": None, "semantics": "physical", "stack": None}
-    return make_case(*as_arrays((cluster, load)), "llama2-70b", reference="DGX-A100", **asked)[0]
+def case(case_of, outputs):
+    return case_of(outputs + 1.0)
 
 
 def rests(outputs, rng, count):
@@ -57,7 +51,7 @@ def test_what_is_left_of_those_who_decode(case, outputs):
     edges = np.asarray(case.load.output_edges_tokens) - 1.0
     left = rests(outputs, np.random.default_rng(4), 40_000)
     expected = (left[None, :] > edges[:, None]).mean(axis=1)
-    np.testing.assert_allclose(residual_chance(case), expected, atol=0.03)
+    np.testing.assert_allclose(case.sizes.residual_chance, expected, atol=0.03)
 
 
 def test_nobody_decodes(case):

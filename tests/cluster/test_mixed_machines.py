@@ -5,10 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import splitmodel as sm
-from splitmodel.cluster.make_case import make_case
 from splitmodel.cluster.mixed_machines import mixed_machines
-from splitmodel.specs.leaves import as_arrays
 
 pytestmark = pytest.mark.numerics
 
@@ -16,13 +13,10 @@ STEP_S, MEAN, MOST = 0.03, 100.0, 1e3
 
 
 @pytest.fixture(scope="module")
-def case():
+def case(case_of):
     """Requests whose outputs are exponential, so that what is left of one is like a new one."""
     outputs = 1.0 - MEAN * np.log1p(-(np.arange(20_000) + 0.5) / 20_000)
-    load = sm.Workload.from_arrays(np.full(20_000, 500.0), outputs.round(), rate_rps=1.0)
-    cluster = sm.Cluster.splitwise("HH", prompt=1, token=1)
-    asked = {"slo": None, "timing": None, "semantics": "physical", "stack": None}
-    return make_case(*as_arrays((cluster, load)), "llama2-70b", reference="DGX-A100", **asked)[0]
+    return case_of(outputs.round())
 
 
 def mixed(case, visits_rps, busy, batch=20.0, servers=10.0):
