@@ -85,12 +85,11 @@ def full_batches(edges: Scalar, means: Scalar, weight: Scalar, limit: Scalar) ->
     filled = first @ visits
     closes = filled * (jnp.sum(exceeds, axis=1) + beyond)
     together = jnp.sum(filled)
-    inside, inside_size = _below(limit, edges, means)
     return FullBatches(
         fill=places,
         closes=closes / (together + alone),
-        inside=inside,
-        inside_size=inside_size,
+        inside=below[-1],
+        inside_size=total[-1],
         customers=jnp.maximum(together / jnp.maximum(jnp.sum(closes), 1e-9), 1.0),
     )
 

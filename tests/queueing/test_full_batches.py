@@ -38,7 +38,9 @@ def packed(sizes):
     fills, members, alone, fill, inside = [], [], 0, 0.0, 0
     for size in sizes:
         if inside and fill + size > LIMIT:
-            fills, members, fill, inside = [*fills, fill], [*members, inside], 0.0, 0
+            fills.append(fill)
+            members.append(inside)
+            fill, inside = 0.0, 0
         if size > LIMIT:
             alone += 1
         else:
