@@ -32,7 +32,7 @@ from splitmodel.sweep.rows import Rows
 from splitmodel.sweep.table import Table
 from splitmodel.validation.clusters import MODELS
 
-ROUND = 8192
+ROUND = 65_536
 """Configurations of one kind of hardware, model and workload."""
 OUTPUTS = tuple(sm.Metrics.__dataclass_fields__)
 HIGHER, IDLE = 1.03, 1e-6

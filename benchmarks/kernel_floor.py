@@ -25,7 +25,7 @@ from splitmodel.compilation import known_options
 from splitmodel.evaluate import prepare
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.sweep.chosen import Chosen
-from splitmodel.sweep.kernel import WIDE
+from splitmodel.sweep.kernel import OPTIONS
 from splitmodel.sweep.rows import Rows
 
 ROWS = 1024
@@ -119,7 +119,7 @@ def operation_s(step: Any, operations_each: int) -> float:
     # With the vectors that sweeps have.
     program = jax.jit(
         lambda x: jax.lax.fori_loop(0, repeats, lambda _, y: step(y), x),
-        compiler_options=known_options(**WIDE),
+        compiler_options=known_options(**OPTIONS),
     )
     start = jnp.linspace(0.1, 0.9, size)
     program(start).block_until_ready()

@@ -235,8 +235,13 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2
     shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
-    # A few long requests far from the others must not make the low end less than the least.
+    # A few long requests far from the others must not make the low end less than the least, and
+    # what varies with the batch not less than that of requests alone.
+    spare_s = jnp.maximum(flow.step_spare_s, 0.0)
+    lone_s2 = sizes.variance(begun) + (flow.step_s - spare_s) ** 2 * sizes.steps_variance
+    later_s = 0.5 * flow.join_s + sizes.steps * spare_s
     half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
+    half_s = jnp.minimum(half_s, _half(lone_s2) + later_s)
     half_s = _half(half_s**2 / 3.0 + even_s2)
     own_s2 = own_s2 + even_s2
     time = around(mean_s, half_s)

@@ -115,8 +115,10 @@ def splitwise_flow(case: Case) -> Flow:
     batch = jnp.minimum(wanted_on(mixed.left) * (1.0 - moved), on_token.most)
     uneven = unevenness(mixed.left, sizes.resident_spread)
     together = jnp.maximum(batch + uneven, 1.0)
-    together = jnp.stack([together, together + spread(batch, uneven), jnp.ones_like(batch)])
-    iteration_s, more_s, alone_s = case.step_s(jnp.minimum(together, on_token.most + 1.0), token)
+    iteration_s, more_s, alone_s = (
+        case.step_s(jnp.minimum(number, on_token.most + 1.0), token)
+        for number in (together, together + spread(batch, uneven), jnp.ones_like(batch))
+    )
     stay_s = sizes.mean_steps * iteration_s
     full = jnp.minimum(rate_rps / decode_rps, FULLEST)
     empty = jnp.maximum((decode_rps - rate_rps) / decode_rps, 1.0 - FULLEST)

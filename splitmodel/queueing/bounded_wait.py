@@ -153,14 +153,19 @@ def bounded_wait(
     largest = jax.nn.sigmoid(-beyond_least)
     free = delays.delay
 
-    # Places between limits, ascending: the limits of the largest customers come first.
-    starts_s = jnp.maximum(limit_s[::-1] - free.shift_s, 0.0)
-    starts_s = jnp.concatenate([jnp.zeros_like(starts_s[:1]), starts_s])
-    gone = jnp.concatenate([jnp.zeros_like(work[:1]), _running(work[::-1])])
-    fall = (1.0 - offered * (1.0 - gone)) / ((1.0 - reference) * free.scale_s)
-    end_s = starts_s[-1:] + _FAR / jnp.maximum(fall[-1:], 1e-6)
-    widths_s = jnp.diff(jnp.concatenate([starts_s, end_s]))
-    logs = -jnp.concatenate([jnp.zeros_like(fall[:1]), _running(fall * widths_s)])
+    # Places between limits, ascending: the limits of the largest customers come first. What is
+    # summed, subtracted or turned around is a product of matrices, for which a compiler computes
+    # it once, and in vectors.
+    sizes = work.shape[0]
+    starts = np.eye(sizes + 1, sizes, -1)[:, ::-1]
+    stay = np.tri(sizes, sizes + 1)[::-1]
+    excess_s = jnp.maximum(limit_s - free.shift_s, 0.0)
+    starts_s = _product(starts, excess_s)
+    fall = 1.0 - offered * (1.0 - _product(1.0 - stay.T, work))
+    fall = fall / ((1.0 - reference) * free.scale_s)
+    widths_s = _product(np.diff(starts, axis=0, append=starts[-1:]), excess_s)
+    widths_s = widths_s.at[-1].set(_FAR / jnp.maximum(fall[-1], 1e-6))
+    logs = -_product(np.tri(sizes + 2, sizes + 1, -1), fall * widths_s)
     highest = jax.lax.stop_gradient(jnp.max(logs))
     parts = _exponential(logs - highest, starts_s + free.shift_s, widths_s)
     parts = tuple(free.chance / free.scale_s * part for part in parts)
@@ -172,10 +177,9 @@ def bounded_wait(
     odds = jnp.log(chance) - jnp.log1p(-chance) + jnp.log(likelier)
     all_busy = jax.nn.sigmoid(odds + jnp.log(whole) + highest)
     busy = all_busy / whole
-    beyond = _running(parts[0][::-1])[::-1][1:]
-    stays, first, second = (busy * _running(part)[:-1][::-1] for part in parts)
+    stays, first, second = (busy * _product(stay, part) for part in parts)
     # A delay without a density is one of no time, too.
-    far = busy * beyond[::-1]
+    far = busy * _product(1.0 - stay, parts[0])
     behind = fit.behind * all_busy**fit.behind_rare
     behind = behind * jnp.sqrt(jnp.minimum(_MANY / servers, 1.0))
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
@@ -192,9 +196,9 @@ def bounded_wait(
     )
 
 
-def _running(values: jax.Array) -> jax.Array:
-    """Running sums, as a product of matrices: a compiler makes vector instructions of that."""
-    return jnp.dot(jnp.asarray(np.tri(values.shape[0]), dtype=values.dtype), values)
+def _product(matrix: np.ndarray, vector: jax.Array) -> jax.Array:
+    """Of a constant matrix and a vector."""
+    return jnp.dot(jnp.asarray(matrix, dtype=vector.dtype), vector)
 
 
 def _exponential(

@@ -32,7 +32,10 @@ def spot(point: jax.Array, value: jax.Array) -> Spot:
 
 
 class Bracket(NamedTuple):
-    """Two spots on each side of a crossing of one, ascending; at first one of them twice."""
+    """Two spots on each side of a crossing of one, ascending; at first one of them twice.
+
+    Points are positive.
+    """
 
     before: Spot
     left: Spot
@@ -62,8 +65,10 @@ class Bracket(NamedTuple):
     def inside(self) -> jax.Array:
         """Where to look next."""
         left, right = self.left.point, self.right.point
-        margin = _INSIDE * (right - left)
-        return jnp.clip(self.crossing, left + margin, right - margin)
+        # In ratios: brackets begin wide where a few wait for long, and most hardly.
+        middle = jnp.sqrt(left * right)
+        low = middle - (1.0 - 2.0 * _INSIDE) * (middle - left)
+        return jnp.clip(self.crossing, low, middle * middle / low)
 
     @jax.jit
     def narrowed(self, new: Spot) -> Bracket:

@@ -7,6 +7,9 @@ cluster has exactly the percentiles of its workload.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from functools import reduce
+from operator import add
 from typing import Any
 
 import equinox as eqx
@@ -23,23 +26,47 @@ from splitmodel.variables import PERCENTILES
 
 EXCEEDED = tuple(1.0 - percentile / 100.0 for percentile in PERCENTILES)
 """Share of requests that exceed each percentile."""
-_OF_ALL = (-0.25, 1.2, 2.35, 3.8)
+_OF_ALL = (0.0, 1.2, 3.0)
 _OF_CERTAIN = 1.3
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
 it, near which percentiles lie where few wait."""
-_STEPS, _STEPS_IN_SECONDS, _STEPS_OF_FEW, _FEW = 5, 8, 9, 48
-"""From there to the percentile: in slowdowns, whose cells overlap; in seconds, where they lie apart
-and the tail has kinks; and for few cells, which cost little, and whose tail has the sharpest kinks,
-at percentiles. In float32 this meets the bounds of tests/queueing."""
+_OF_TYPICAL = 0.25
+"""Share of the harmonic mean that the median exceeds, whatever the spread inside cells."""
+_STEPS, _STEPS_IN_SECONDS = 7, 9
+"""From there to the percentile: as a ratio, where cells overlap, and in seconds, where they lie
+apart and the tail has kinks. In float32 this meets the bounds of tests/queueing."""
 _BEYOND = 1e-4
 """Share of a level by which a tail is below it at the percentile. Where nobody lies between two
 cells, a tail is at a level for long; here the next cell begins, however sums are rounded."""
 _BLUR = 4e-3
 """Least relative width of a cell."""
+_VECTOR = 16
+"""Numbers of float32 in the widest vector of a CPU."""
 
 
 class _Cells(eqx.Module):
-    """Cells ready for many evaluations; all in scales of each cell's delay, of one shape.
+    """Cells ready for many evaluations; all in scales of each cell's delay, of one shape."""
+
+    @jax.jit
+    def tail(self, value: Scalar) -> jax.Array:
+        """Share of requests whose metric exceeds the scalar `value`."""
+        size = jax.tree.leaves(self)[0].size
+        width = _VECTOR if size % _VECTOR == 0 else size
+
+        def shares(start: int) -> jax.Array:
+            part = jax.tree.map(lambda leaf: leaf[start : start + width], self)
+            return part.exceeding(value)
+
+        # Vector by vector, else the share of every cell would go through memory.
+        return _total(reduce(add, map(shares, range(0, size, width))))
+
+    @abstractmethod
+    def exceeding(self, value: Scalar) -> jax.Array:
+        """Requests of each cell whose metric exceeds the scalar `value`, as a share of all."""
+
+
+class _Ratios(_Cells):
+    """Cells of a metric over a reference.
 
     A request with place x in [−1, 1] in its cell exceeds a value if its delay exceeds
     value · (reference + x · reference_half) − (fixed + x · fixed_half).
@@ -54,17 +81,15 @@ class _Cells(eqx.Module):
     chance: Scalar
     weight: Scalar
 
-    @jax.jit
-    def tail(self, value: Scalar) -> jax.Array:
-        """Share of requests whose metric exceeds the scalar `value`."""
+    def exceeding(self, value: Scalar) -> jax.Array:
         middle = value * self.reference - self.fixed
         half = jnp.abs(value * self.reference_half - self.fixed_half)
         half = jnp.where(half > self.least_half, half, self.least_half)
-        return _total(self.weight * mean_tail(middle, half, self.chance))
+        return self.weight * mean_tail(middle, half, self.chance)
 
 
-class _CellsInSeconds(eqx.Module):
-    """The same for a metric without a reference, whose cells keep their widths at all values.
+class _Seconds(_Cells):
+    """Cells of a metric without a reference, which keep their widths at all values.
 
     What does not depend on the value is computed beforehand, and one exponential is left: at the
     near end of a cell that lies before the value, at the far end of one that the value is in.
@@ -81,16 +106,14 @@ class _CellsInSeconds(eqx.Module):
     wholly: Scalar
     """Weight with a delay, of which the averaged exponential begins at the cell's upper end."""
 
-    @jax.jit
-    def tail(self, value: Scalar) -> jax.Array:
-        """Share of requests whose metric exceeds the scalar `value`."""
+    def exceeding(self, value: Scalar) -> jax.Array:
         low = value * self.per_s - self.high
         high = low + self.width
         before = jnp.where(high > 0.0, -low, self.width)
         later = jnp.where(low > 0.0, low, jnp.where(high > 0.0, high, 0.0))
         left, fallen = quick_both(-later)
         inside = self.uniform * before + self.partly * fallen
-        return _total(jnp.where(low > 0.0, self.wholly * left, inside))
+        return jnp.where(low > 0.0, self.wholly * left, inside)
 
 
 class Requests(eqx.Module):
@@ -118,7 +141,7 @@ class Requests(eqx.Module):
         return jax.lax.map(lambda value: _flat(cells, 0).tail(value), values)
 
     @jax.jit
-    def _cells(self) -> _Cells | _CellsInSeconds:
+    def _cells(self) -> _Cells:
         def each(leaf: Scalar) -> jax.Array:
             return jnp.broadcast_to(leaf, self.weight.shape)
 
@@ -128,7 +151,7 @@ class Requests(eqx.Module):
         fixed_half = 0.5 * (self.fixed_high_s - self.fixed_low_s) * per_s
         least_half = (0.5 * _BLUR * fixed_s + 1e-9) * per_s
         if self.reference_low is not None:
-            return _Cells(
+            return _Ratios(
                 reference=each(0.5 * (self.reference_low + self.reference_high) * per_s),
                 reference_half=each(0.5 * (self.reference_high - self.reference_low) * per_s),
                 fixed=each(fixed),
@@ -141,7 +164,7 @@ class Requests(eqx.Module):
         half = jnp.where(half > least_half, half, least_half)
         uniform = 0.5 * self.weight / half
         partly = uniform * self.delay.chance
-        return _CellsInSeconds(
+        return _Seconds(
             per_s=each(per_s),
             high=each(fixed + half),
             width=each(2.0 * half),
@@ -157,17 +180,16 @@ class Requests(eqx.Module):
         References:
             Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
         """
-        low, high, per_reference = self.fixed_low_s, self.fixed_high_s, 1.0
-        # A fixed part that is even around a mean wait begins before it, the shift after it.
-        shift = self.delay.shift_s
+        low = self.fixed_low_s + self.delay.shift_s
+        high = self.fixed_high_s + self.delay.shift_s
+        per_reference = 1.0
         if self.reference_low is not None and self.reference_high is not None:
             low, high = low / self.reference_low, high / self.reference_high
             per_reference = 2.0 / (self.reference_low + self.reference_high)
-            shift = shift / jnp.maximum(self.reference_low, self.reference_high)
-        earliest = jnp.minimum(low, high) + shift
+        earliest = jnp.minimum(low, high)
         # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
         spread = (high - low) ** 2 / 4.0
-        certain = 0.5 * (low + high) + self.delay.shift_s * per_reference
+        certain = 0.5 * (low + high)
         waited = self.delay.chance * self.delay.scale_s * per_reference
 
         def at_deviations(value: Scalar, variance: Scalar, places: tuple[float, ...]) -> jax.Array:
@@ -178,12 +200,14 @@ class Requests(eqx.Module):
             return mean + deviation * jnp.asarray(np.array(places), dtype=float)
 
         earliest = jnp.min(earliest, where=self.weight > 0.0, initial=jnp.inf)
-        least = (1.0 - _BLUR) * earliest
+        # The harmonic mean is near most requests, however long a few others take; where they are
+        # alike, beyond them.
+        typical = (1.0 + _BLUR) / _total(self.weight / jnp.maximum(certain, 1e-9))
+        # Half of all take at least half of that (Markov's inequality, of the inverse).
+        least = jnp.maximum((1.0 - _BLUR) * earliest, _OF_TYPICAL * typical)
         rarest = min(EXCEEDED)
         farthest = ((1.0 - rarest) / rarest) ** 0.5
         variance = spread + self.delay.variance_s2 * per_reference**2
-        # The harmonic mean is near most requests, however long a few others take.
-        typical = 1.0 / _total(self.weight / jnp.maximum(certain, 1e-9))
         values = [
             typical[None],
             at_deviations(certain, spread, (_OF_CERTAIN,)),
@@ -205,7 +229,7 @@ def percentiles(metrics: Requests) -> jax.Array:
 
 @jax.custom_jvp
 @jax.jit
-def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
+def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     """Where the tails of several metrics fall to EXCEEDED, [metrics, levels].
 
     Args:
@@ -229,8 +253,7 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_IN_SECONDS if isinstance(cells, _CellsInSeconds) else _STEPS
-    steps = _STEPS_OF_FEW if jax.tree.leaves(cells)[0][0].size <= _FEW else steps
+    steps = _STEPS_IN_SECONDS if isinstance(cells, _Seconds) else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
@@ -241,15 +264,15 @@ def _found(cells: _Cells | _CellsInSeconds, tried: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
 
-def _tails(cells: _Cells | _CellsInSeconds, points: jax.Array) -> jax.Array:
+def _tails(cells: _Cells, points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
     return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(_flat(cells, 1), points)
 
 
 @_found.defjvp
 def _found_jvp(
-    primals: tuple[_Cells | _CellsInSeconds, jax.Array],
-    tangents: tuple[_Cells | _CellsInSeconds, jax.Array],
+    primals: tuple[_Cells, jax.Array],
+    tangents: tuple[_Cells, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """The implicit derivative; zero where the tail is flat."""
     cells, tried = primals
@@ -259,7 +282,7 @@ def _found_jvp(
     return found, implicit_tangent(change, slope)
 
 
-def _flat(cells: _Cells | _CellsInSeconds, axes: int) -> Any:
+def _flat(cells: _Cells, axes: int) -> Any:
     """The same with one axis of cells after so many others.
 
     For inside a loop: where cells are made in this shape, XLA (jax 0.10) works out each one's place

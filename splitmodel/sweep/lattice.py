@@ -29,9 +29,10 @@ _MOST = 2**62
 def block_rows() -> int:
     """Configurations of a block.
 
-    On CPU few enough that their cells stay in cache. Accelerators need many to be filled.
+    On CPU as many as leave their cells in cache, as a block costs something beside them.
+    Accelerators need many to be filled.
     """
-    return 1024 if jax.default_backend() == "cpu" else 131072
+    return 3072 if jax.default_backend() == "cpu" else 131072
 
 
 class Kind(NamedTuple):

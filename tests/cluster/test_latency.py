@@ -24,8 +24,8 @@ def transfer_s(tokens):
     return 0.01 + 2e-5 * tokens
 
 
-def idle(load):
-    """A flow in which nobody waits."""
+def idle(load, **others):
+    """A flow in which nobody waits, with other values of some fields."""
     edges = jnp.asarray(load.prompt_edges_tokens)
     zero = jnp.zeros(())
     names = Flow.__dataclass_fields__
@@ -38,11 +38,12 @@ def idle(load):
             "transfer_edges_s": transfer_s(edges),
             "step_s": jnp.asarray(STEP_S),
         }
+        | others
     )
 
 
 @jax.jit
-def percentiles(load):
+def percentiles(load, **others):
     case, _, _ = make_case(
         sm.Cluster.splitwise("HH", prompt=1, token=1),
         load,
@@ -55,7 +56,7 @@ def percentiles(load):
     )
     edges = case.load.prompt_edges_tokens
     reference_s = 2.0 * prefill_s(edges), REFERENCE_STEP_S * jnp.ones_like(edges)
-    return latencies(case, idle(case.load), reference_s).percentiles()
+    return latencies(case, idle(case.load, **others), reference_s).percentiles()
 
 
 def by_requests(load):
@@ -87,6 +88,14 @@ def test_percentiles_of_an_idle_cluster_are_those_of_its_requests(service):
         accuracy = [2.5e-3] * 3 if name.startswith("ttft") else [0.01, 0.012, 0.04]
         errors = np.abs(np.asarray(value) / exact[name] - 1.0)
         assert (errors < accuracy).all(), (name, errors)
+
+
+def test_a_batch_that_varies_takes_nobody_less_than_alone():
+    """Where steps have nothing to spare, E2E is the same however they vary."""
+    load = sm.Workload.azure("conv", rate_rps=1.0)
+    variance_s2 = jnp.asarray((0.3 * STEP_S) ** 2)
+    alone, varied = percentiles(load), percentiles(load, step_variance_s2=variance_s2)
+    np.testing.assert_allclose(varied["e2e_s"], alone["e2e_s"], rtol=1e-5)
 
 
 def test_equal_requests_of_an_idle_cluster_are_equally_slow():

@@ -9,13 +9,13 @@ from splitmodel.queueing.interpolation import bracket_between, spot
 
 pytestmark = pytest.mark.numerics
 
-POINTS = (0.0, 12.0, 9.0, 2.0, 5.0)
+POINTS = (0.1, 12.0, 9.0, 2.0, 5.0)
 """The ends, and others in no order."""
 
 
-def crossings(function, steps):
+def crossings(function, steps, points=POINTS):
     """Where several functions fall to one; `function` is elementwise, of shape [functions]."""
-    first, last, *others = (jnp.full(3, at) for at in POINTS)
+    first, last, *others = (jnp.full(3, at) for at in points)
     bracket = bracket_between(spot(first, function(first)), spot(last, function(last)))
     for point in others:
         bracket = bracket.narrowed(spot(point, function(point)))
@@ -45,6 +45,13 @@ def test_kinks_and_jumps_are_narrowed_down(fall):
     assert (errors < np.array([[0.5], [0.1], [1e-4]])).all()
 
 
+def test_a_wide_bracket_is_narrowed_down_in_ratios():
+    """To a drop, beyond which the function stays close below one for long."""
+    at = jnp.asarray([0.02, 0.3, 50.0])
+    found = crossings(lambda x: jnp.where(x < at, 2.0, 0.99), 14, (0.01, 1000.0))
+    np.testing.assert_allclose(found, at, rtol=0.02)
+
+
 def test_where_nothing_crosses_the_ends_hold():
     found = np.asarray(crossings(lambda x: jnp.asarray([5.0, 0.5, 1.0]), 3))
-    assert ((found >= 0.0) & (found <= 12.0)).all()
+    assert ((found >= POINTS[0]) & (found <= POINTS[1])).all()
