@@ -225,7 +225,8 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     # Of two requests in a cell, the longer one is stalled for longer.
     pace_s = flow.step_s + flow.stall_mean_s
     mean_s = sizes.mean(begun) + 0.5 * flow.join_s + sizes.steps * flow.step_s
-    variance_s2 = sizes.variance(begun) + pace_s**2 * sizes.steps_variance
+    begun_s2 = sizes.variance(begun)
+    variance_s2 = begun_s2 + pace_s**2 * sizes.steps_variance
     wait_s = over_prompts(flow.before_prefill_s, sizes.shares)
     wait_second_s2 = over_prompts(flow.before_prefill_second_s2, sizes.shares)
     wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
@@ -238,7 +239,7 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     # A few long requests far from the others must not make the low end less than the least, and
     # what varies with the batch not less than that of requests alone.
     spare_s = jnp.maximum(flow.step_spare_s, 0.0)
-    lone_s2 = sizes.variance(begun) + (flow.step_s - spare_s) ** 2 * sizes.steps_variance
+    lone_s2 = begun_s2 + (flow.step_s - spare_s) ** 2 * sizes.steps_variance
     later_s = 0.5 * flow.join_s + sizes.steps * spare_s
     half_s = jnp.minimum(_half(variance_s2 + own_s2), jnp.maximum(mean_s - least_s, 0.0))
     half_s = jnp.minimum(half_s, _half(lone_s2) + later_s)

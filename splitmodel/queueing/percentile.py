@@ -31,7 +31,8 @@ _OF_CERTAIN = 1.3
 """Where the search begins, in deviations from the mean: of the metric, and of what is certain of
 it, near which percentiles lie where few wait."""
 _OF_TYPICAL = 0.25
-"""Share of the harmonic mean that the median exceeds, whatever the spread inside cells."""
+"""Share of the cells' harmonic mean below which no median is sought: half of what bounds it where
+cells have no width."""
 _STEPS, _STEPS_IN_SECONDS = 7, 9
 """From there to the percentile: as a ratio, where cells overlap, and in seconds, where they lie
 apart and the tail has kinks. In float32 this meets the bounds of tests/queueing."""
