@@ -41,9 +41,12 @@ ROUNDING = 2e-3
 """What float32 may lose, as a share."""
 COARSE = 0.03
 """What the cells may lose of a slowdown, whose references may differ a hundredfold in a cell."""
-STEPS_S = published_profile().decode_s
-FASTER = np.nanmin(STEPS_S / STEPS_S[..., :1])
-"""Least decode iteration of the published profile over that of one request."""
+PROFILE = published_profile()
+FALL_S = (PROFILE.decode_s[..., 0] - PROFILE.decode_s[..., 1]) / np.diff(PROFILE.batched_tokens)[0]
+LONE_S = PROFILE.decode_s[..., 0] + (PROFILE.batched_tokens[0] - 1.0) * FALL_S
+FASTER = np.nanmin(PROFILE.decode_s / LONE_S[..., None])
+"""Least decode iteration of the published profile over that of one request, which is extrapolated
+from its first two knots."""
 
 
 def workloads(rng: np.random.Generator) -> sm.Workload:

@@ -97,9 +97,13 @@ def continuous_flow(case: Case) -> Flow:
     prefill_edges_s, _ = prompts.prefill_s(others)
     own = lengths(prefill_s, prefill_second_s2, prefill_edges_s, sizes.prompt_weight)
     together = alone.next_to_decodes(lone_s / prefill_s)
-    slack = jnp.maximum(1.0 - rate_rps * together.discount * prefill_s, 1.0 - FULLEST)
+    offered = rate_rps * together.discount * prefill_s
+    slack = jnp.maximum(1.0 - offered, 1.0 - FULLEST)
+    # Beyond what they can do, machines are as busy as they can be.
+    busiest = 1.0 - slack
+    occupied = shared.occupied * busiest / jnp.maximum(offered, busiest)
     queue = shortest_queue(
-        own, shared.occupied, 1.0 - slack, slack, count, shared.cycle_s, together.sharing.pair
+        own, occupied, busiest, slack, count, shared.cycle_s, together.sharing.pair
     )
     prefill_cells_s = 0.5 * (prefill_edges_s[1:] + prefill_edges_s[:-1])
     riding_s = prefill_edges_s[0] - prompts.lone.edges_s[0]

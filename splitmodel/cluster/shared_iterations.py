@@ -76,7 +76,9 @@ def shared_iterations(
         rate_rps * (decode_s / sharing.most + discount * prefill_s),
         Sharing(pair, sharing.most),
     )
+    # Full batches that still are too slow leave no decode iteration between them.
     batch_s = prompts * both_s / jnp.maximum(rate_rps * both_s, 1.0) - decode_s
+    batch_s = jnp.maximum(batch_s, prompts * discount * prefill_s)
     # Where not all machines have prompts, those that share an iteration are two.
     shared = jnp.clip(
         batch_s / (prompts * prefill_s), discount, jnp.maximum(sharing.pair, discount)

@@ -72,8 +72,12 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     sides: those of a gamma distribution of this mean and variance, nearly. None where a delay
     varies as an exponential does.
     """
-    variation = jnp.sqrt(variance_s2 + 1e-20) / jnp.maximum(mean_s, _TINY_S)
-    return jnp.where(variation < 1.0, 1.0 - variation, 0.0) * variance_s2
+    squared = variance_s2 / jnp.maximum(mean_s, _TINY_S) ** 2
+    even_s2 = jnp.maximum(1.0 - jnp.sqrt(squared + 1e-20), 0.0) * variance_s2
+    # With more of it, the even part would begin before zero.
+    rest_s = 0.25 * mean_s * (1.0 + jnp.sqrt(jnp.maximum(12.0 * squared - 3.0, 1e-6)))
+    most_s2 = jnp.where(squared > 0.25, jnp.maximum(variance_s2 - rest_s**2, 0.0), even_s2)
+    return jnp.minimum(even_s2, most_s2)
 
 
 @jax.jit

@@ -53,6 +53,16 @@ def test_iterations_are_shared_more_the_more_prompts_come():
     assert ((batched >= DISCOUNT - 1e-6) & (batched <= 1.0)).all()
 
 
+def test_cycles_become_no_shorter_where_full_batches_are_too_slow():
+    """Beyond a batch of all that fits, more prompts do not make iterations shorter."""
+    filling_rps = MOST / (DECODE_S + MOST * DISCOUNT * PREFILL_S)
+    found = [shared(rate_rps) for rate_rps in filling_rps * np.linspace(0.5, 1.1, 30)]
+    cycle_s = np.array([float(each.cycle_s) for each in found])
+    assert (np.diff(cycle_s) > -1e-6).all()
+    full_s = DECODE_S + (MOST * DISCOUNT - 1.0) * PREFILL_S
+    assert cycle_s[-1] == pytest.approx(full_s, rel=1e-3)
+
+
 def test_few_machines_share_sooner_than_many():
     assert float(shared(5.0, machines=1.0).batched) < float(shared(5.0, machines=40.0).batched)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from splitmodel.queueing.delay import delay_from_moments, mean_tail
+from splitmodel.queueing.delay import delay_from_moments, even_variance_s2, mean_tail
 
 pytestmark = pytest.mark.numerics
 
@@ -37,6 +37,20 @@ def test_mean_and_variance_are_reproduced(mean_s, cv):
     assert second - mean**2 == pytest.approx((cv * mean_s) ** 2, rel=1e-3)  # of float32 at cv 0.05
     assert 0.0 < float(delay.chance) <= 1.0
     assert start_s >= 0.0
+
+
+@pytest.mark.parametrize("cv", [0.05, 0.3, 0.5, 0.55, 0.6, 0.75, 0.9, 0.99, 1.0, 1.5])
+def test_even_part_and_the_rest_begin_at_zero_or_later(cv):
+    """Together they have the variance; just beyond 0.5, the even part first reaches zero."""
+    mean_s = 2.0
+    variance_s2 = jnp.asarray((cv * mean_s) ** 2)
+    even_s2 = even_variance_s2(jnp.asarray(mean_s), variance_s2)
+    assert 0.0 <= float(even_s2) <= (1.0 - min(cv, 1.0)) * float(variance_s2) * (1.0 + 1e-6)
+    start_s = delay_from_moments(jnp.asarray(mean_s), variance_s2 - even_s2).shift_s
+    begins_s = float(start_s - jnp.sqrt(3.0 * even_s2))
+    assert begins_s >= -1e-3 * mean_s
+    if 0.55 <= cv < 1.0:
+        assert begins_s == pytest.approx(0.0, abs=1e-3 * mean_s)
 
 
 @pytest.mark.parametrize("cv", [0.5, 2.0])
