@@ -27,6 +27,7 @@ from splitmodel.cluster.request_cells import (
     cells_by_group,
     cells_by_state,
     over_prompts,
+    widened,
 )
 from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
@@ -123,9 +124,9 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Reques
     prefill, reference = between(flow.prefill_edges_s), between(reference_s)
     none = jnp.zeros_like(flow.wait_mean_s)
     spans = (
-        _widened(prefill, flow.rest_s, none),
-        _widened(prefill, 0.0, flow.wait_even_s2),
-        _widened(prefill, 0.0, none),
+        widened(prefill, flow.rest_s, none),
+        widened(prefill, 0.0, flow.wait_even_s2),
+        widened(prefill, 0.0, none),
     )
     time = jax.tree.map(lambda *ends: jnp.stack(ends), *spans)
     delay = delay_from_moments(
@@ -267,18 +268,6 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
 
     delay = delay_from_moments(delay_s, delay_variance_s2 - even_s2)
     return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
-
-
-def _widened(span: Span, even_s: Scalar, variance_s2: Scalar) -> Span:
-    """Sum of a value that runs evenly over each cell and two times that are even, too.
-
-    One is from 0 to `even_s`, the other one around zero with a variance.
-    """
-    half = 0.5 * (span.high - span.low)
-    return around(
-        0.5 * (span.low + span.high + even_s),
-        jnp.sqrt(half**2 + 0.25 * even_s**2 + 3.0 * variance_s2 + 1e-20),
-    )
 
 
 def _half(variance: Scalar) -> Scalar:

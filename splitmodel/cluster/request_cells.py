@@ -61,6 +61,18 @@ def around(middle: Scalar, half: Scalar) -> Span:
     return Span(middle - half, middle + half)
 
 
+def widened(span: Span, even_s: Scalar, variance_s2: Scalar) -> Span:
+    """Sum of a value that runs evenly over each cell and two times that are even, too.
+
+    One is from 0 to `even_s`, the other one around zero with a variance.
+    """
+    half = 0.5 * (span.high - span.low)
+    return around(
+        0.5 * (span.low + span.high + even_s),
+        jnp.sqrt(half**2 + 0.25 * even_s**2 + 3.0 * variance_s2 + 1e-20),
+    )
+
+
 class Cells(eqx.Module):
     """Cells of requests: a group of prompt cells with one output cell, [groups, outputs].
 

@@ -19,11 +19,10 @@ from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, Flow
 from splitmodel.cluster.mixed_machines import mixed_machines
-from splitmodel.cluster.prompt_pool import prompt_pool
+from splitmodel.cluster.prompt_pool import prompt_queue
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.cluster.visits import visits
 from splitmodel.queueing.batch_level import spread, tabulated_level, unevenness
-from splitmodel.queueing.delay import even_variance_s2
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
 from splitmodel.queueing.overflow import overflow_share
@@ -90,7 +89,8 @@ def splitwise_flow(case: Case) -> Flow:
     moving = reserved * moved
     lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
     own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
-    pool = prompt_pool(case, on_prompt, rate_rps, own_servers, mixes)
+    queue = prompt_queue(case, on_prompt, rate_rps, own_servers, mixes)
+    pool = queue.pool()
 
     # Token machines that prompts visit; new decodes go to the others.
     taken = 1.0 - _STAY / jnp.maximum(token_servers, 1.0) ** 2
@@ -138,13 +138,13 @@ def splitwise_flow(case: Case) -> Flow:
         batch * token.pipeline_parallel,
     ).of(kept)
     zero = jnp.zeros_like(saturation_rps)
-    used = jnp.clip((pool.packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
+    used = jnp.clip((queue.packed * own_servers + lent) / prompt_servers, 0.0, 1.0)
     return Flow(
         saturation_rps=saturation_rps,
         wait_share=(1.0 - pool.elsewhere) * pool.chance,
         wait_mean_s=pool.mean_s,
         wait_variance_s2=pool.variance_s2,
-        wait_even_s2=even_variance_s2(pool.mean_s, pool.variance_s2),
+        wait_even_s2=pool.even_s2,
         visit_share=pool.elsewhere,
         visit_mean_s=away.wait_s,
         visit_variance_s2=away.wait_variance_s2,

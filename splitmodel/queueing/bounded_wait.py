@@ -23,9 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.compilation import compiled_apart
+from splitmodel.queueing.shortest_queue import FITTED as OPEN_FITTED
 from splitmodel.queueing.shortest_queue import (
     Delays,
     Lengths,
+    QueueFit,
     Sharing,
     cycle_delay_s,
     loss_odds,
@@ -43,16 +45,16 @@ class BoundedFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    begun: float | Scalar = 1.26
+    begun: float | Scalar = 1.11
     """A limit counts services in progress whole: it is nearer by this many rests of one."""
-    least: float | Scalar = 0.92
+    least: float | Scalar = 0.82
     """Nobody is turned away where nobody waits: no limit is nearer than this many services."""
-    behind: float | Scalar = 0.4
-    behind_rare: float | Scalar = 1.4
+    behind: float | Scalar = 0.415
+    behind_rare: float | Scalar = 1.33
     """Chance that somebody waits at the shortest queue: this, times this power of the chance that
     all servers are busy. That is enough for the largest customers to be turned away."""
-    company: float | Scalar = 0.87
-    company_of_few: float | Scalar = 0.5
+    company: float | Scalar = 0.641
+    company_of_few: float | Scalar = 0.546
     """Variance by whom a customer is served with, in squares of a service: where all is full, and
     over n."""
 
@@ -93,6 +95,7 @@ def offered_queue(
     sharing: Sharing,
     work: Scalar,
     fit: BoundedFit = FITTED,
+    queue_fit: QueueFit = OPEN_FITTED,
 ) -> tuple[Delays, Stay]:
     """The open queue at a load that it can serve, and from there what becomes of all customers.
 
@@ -106,12 +109,13 @@ def offered_queue(
         sharing: what batches save.
         work: as in `bounded_wait`.
         fit: its constants.
+        queue_fit: those of the open queue.
     """
     reference = jnp.minimum(packed, most)
     eased = alone * reference / packed
-    cycle_s = cycle_delay_s(service.mean_s, eased, reference, sharing)
+    cycle_s = cycle_delay_s(service.mean_s, eased, reference, sharing, queue_fit)
     delays = shortest_queue(
-        service, eased, reference, 1.0 - reference, servers, cycle_s, sharing.pair
+        service, eased, reference, 1.0 - reference, servers, cycle_s, sharing.pair, queue_fit
     )
     at_least_one = jnp.maximum(servers, 1.0)
     likelier = loss_odds(alone, at_least_one) / loss_odds(eased, at_least_one)

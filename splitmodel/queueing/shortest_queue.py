@@ -39,32 +39,32 @@ class QueueFit(NamedTuple):
     `python -m splitmodel_calibration.queues` repeats the fit, and tells the errors on other pools.
     """
 
-    unshared: float | Scalar = 0.188
+    unshared: float | Scalar = 0.164
     """n^this is the exponent of ρ in q: of many queues some server is idle more often."""
-    unshared_equal: float | Scalar = 0.0486
+    unshared_equal: float | Scalar = 0.0396
     """That exponent falls by so much for every factor e of the squared variation of services."""
-    filled: float | Scalar = 0.748
+    filled: float | Scalar = 0.77
     """Exponent that takes the chance to wait to the share of full batches."""
-    filled_equal: float | Scalar = 0.317
+    filled_equal: float | Scalar = 0.488
     """That exponent is multiplied by the squared variation of services to −this."""
-    twos: float | Scalar = 0.555
+    twos: float | Scalar = 0.438
     """Of the batches that waiting fills, the share that only two fill."""
-    filled_delay: float | Scalar = 0.285
+    filled_delay: float | Scalar = 0.253
     """The exponent for the delay."""
-    pooled: float | Scalar = 1.08
+    pooled: float | Scalar = 1.11
     """The backlog is shared by n^this servers."""
-    queued: float | Scalar = 0.0857
+    queued: float | Scalar = 0.0812
     """Servers that have a queue leave fewer of which the shortest is chosen."""
-    cycling: float | Scalar = 1.96
-    cycling_many: float | Scalar = 2.43
+    cycling: float | Scalar = 1.47
+    cycling_many: float | Scalar = 2.47
     """Exponents that take the chance to wait, and 1 − 1/n, to the share of cycles."""
-    refilled: float | Scalar = 1.03
+    refilled: float | Scalar = 0.859
     """Of what a larger batch adds to a cycle, the part that a customer waits for."""
-    cycling_saved: float | Scalar = 0.294
+    cycling_saved: float | Scalar = 0.338
     """Where batches save much, a cycle is not common: times packed over alone to this power."""
-    even_batches: float | Scalar = 0.392
-    even_cycles: float | Scalar = 0.717
-    even_equal: float | Scalar = 0.281
+    even_batches: float | Scalar = 0.423
+    even_cycles: float | Scalar = 0.62
+    even_equal: float | Scalar = 0.227
     """Shorter queues are longer everywhere together: the more servers, the more batches take away,
     the more common cycles are, and the more equal services are, the less delays vary."""
 
