@@ -25,7 +25,7 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.latency import reference_times_s
 from splitmodel.cluster.make_case import make_case
-from splitmodel.cluster.prompt_pool import Fits, PromptQueue, prompt_queue
+from splitmodel.cluster.prompt_pool import FITTED, Fits, PromptQueue, prompt_queue
 from splitmodel.cluster.request_cells import between, widened
 from splitmodel.evaluate import Question, prepare
 from splitmodel.queueing.delay import delay_from_moments
@@ -156,7 +156,7 @@ def draw(rng: np.random.Generator, mixed_pool: bool | None = None) -> tuple[Pool
         return Pool(queue, case.sizes.prompt_weight, reference_edges_s)
 
     loads = _LOADS if mixed else _LOADS[_LOADS < _MOST]
-    beyond = np.asarray(_found(Fits(), _stacked([at(packed) for packed in loads])).beyond)
+    beyond = np.asarray(_found(FITTED, _stacked([at(packed) for packed in loads])).beyond)
     fails = (beyond > np.asarray(EXCEEDED)).any(axis=1)
     knee = loads[np.argmax(fails)] if fails.any() else loads[-1]
     packed = knee * rng.uniform(*_NEAR)
@@ -289,7 +289,7 @@ def main() -> None:
         tuple(_stacked([each[part] for each in drawn[first::2]]) for part in (0, 1))
         for first in (0, 1)
     ]
-    start = jax.tree.map(jnp.asarray, Fits())
+    start = jax.tree.map(jnp.asarray, FITTED)
     shipped = jax.tree.map(jnp.log, start)
     logs = optimistix.least_squares(
         _residuals,

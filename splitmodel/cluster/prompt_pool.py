@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -30,6 +29,9 @@ class Fits(NamedTuple):
     queue: QueueFit = shortest_queue.FITTED
     company: CompanyFit = company.FITTED
     bounded: BoundedFit = bounded_wait.FITTED
+
+
+FITTED = Fits()
 
 
 class PromptPool(NamedTuple):
@@ -69,13 +71,9 @@ class PromptQueue(eqx.Module):
     mixes: Flag
     """Whether a prompt goes to a token machine where the shortest queue is too long."""
 
-    def pool(self, fits: Fits | None = None) -> PromptPool:
-        """Waits in the shortest of the pool's queues, with other constants than `Fits()`."""
-        offered = offered_queue
-        if fits is not None:
-            # Else they are no arguments, which would be looked up for every configuration.
-            offered = partial(offered, fit=fits.bounded, queue_fit=fits.queue)
-        delays, stay = offered(
+    def pool(self, fits: Fits = FITTED) -> PromptPool:
+        """Waits in the shortest of the pool's queues."""
+        delays, stay = offered_queue(
             self.service,
             self.alone,
             self.packed,
@@ -84,9 +82,10 @@ class PromptQueue(eqx.Module):
             self.servers,
             self.sharing,
             self.work,
+            fits.bounded,
+            fits.queue,
         )
-        joined = (fits or Fits()).company
-        mean_s = stay.mean_s + self.company.delay_s(stay.chance, self.servers, joined)
+        mean_s = stay.mean_s + self.company.delay_s(stay.chance, self.servers, fits.company)
         # What company adds varies as delays of the open queue do.
         variance_s2 = stay.variance_s2 + delays.variation * (mean_s**2 - stay.mean_s**2)
         return PromptPool(
