@@ -138,8 +138,15 @@ def best_split(
         confirm = {"confirm": clusters, **SIMULATION} if tier == "simulate" else {}
         names = ["highest_rate_rps", "cost_usd_per_hour", "power_provisioned_w", "machines"]
         try:
+            # The published clusters have nothing in reserve for anybody's error.
             found = sm.provision(
-                load, model="bloom-176b", designs=designs, **asked, **route.question, **confirm
+                load,
+                model="bloom-176b",
+                designs=designs,
+                margin=0.0,
+                **asked,
+                **route.question,
+                **confirm,
             )
         except sm.InfeasibleError:
             return {"design": ""} | dict.fromkeys(["prompt", "token", *names], float("nan"))

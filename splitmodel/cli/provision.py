@@ -32,6 +32,7 @@ def provision_command(
     sizes: SizesOptions,
     rate: Annotated[float | None, Parameter(group="Workload")] = None,
     minimise: str | None = None,
+    margin: float | None = None,
     maximise: str | None = None,
     budget_power_w: float | None = None,
     budget_usd_per_hour: float | None = None,
@@ -55,6 +56,8 @@ def provision_command(
         rate: Arrival rate to be met [requests/s]. Without it, that of the arrivals in the CSV
             file. Of no account where the rate is maximised.
         minimise: cost, power or machines.
+        margin: Share of the rate by which clusters have to be able to do more, for the error of
+            the analytic tier. [default: 0.05, or none with --confirm]
         maximise: rate, within at least one budget.
         budget_power_w: Provisioned power at most [W].
         budget_usd_per_hour: Cost at most [$/h].
@@ -91,6 +94,7 @@ def provision_command(
     load = sizes.build(rate if maximise is None else 1.0)
     asked = question.arguments() | {
         "minimise": minimise,
+        "margin": margin,
         "maximise": maximise,
         "budget_power_w": budget_power_w,
         "budget_usd_per_hour": budget_usd_per_hour,

@@ -42,6 +42,11 @@ BUDGETS = {
 }
 """What can be limited: the property of `Cluster`."""
 
+MARGIN = 0.05
+"""Share of the rate in reserve, unless simulation decides: what the highest rate of the analytic
+tier is off by at most on nine in ten clusters (docs/validation.md). The cheapest cluster that it
+takes to be enough is one of which it is too hopeful."""
+
 _MAPPED = 1.5
 """Multiple of the least cost, power or machines up to which a map reaches."""
 
@@ -51,6 +56,7 @@ def provision(
     *,
     model: str | Transformer,
     minimise: str | None = None,
+    margin: float | None = None,
     maximise: str | None = None,
     budget_power_w: float | None = None,
     budget_usd_per_hour: float | None = None,
@@ -70,12 +76,15 @@ def provision(
     """The best split of every design, ranked.
 
     Either the least cost, power or machines that meet all limits at every rate up to that of the
-    load; or the highest rate within budgets, where the rate of the load plays no role.
+    load and a margin; or the highest rate within budgets, where the rate of the load plays no role.
 
     Args:
         load: request sizes and arrival rate.
         model: name in the catalogue, a file (TOML or Hugging Face config.json) or a `Transformer`.
         minimise: "cost", "power" or "machines".
+        margin: share of the rate by which clusters have to be able to do more, for the error of
+            the analytic tier, at least 0; by default `MARGIN`, 0.05, or 0 with `confirm`, where
+            simulation decides.
         maximise: "rate", with at least one budget.
         budget_power_w: provisioned power at most [W].
         budget_usd_per_hour: cost at most [$/h].
@@ -120,9 +129,10 @@ def provision(
     }
     limits = {name: limit for name, limit in limits.items() if limit is not None}
     _check_goal(minimise, maximise, limits)
+    _check_confirm(confirm, simulation)
+    margin = _margin(margin, minimise, confirm)
     if map_points:
         check_range("map_points", map_points, low=2.0, open_low=False)
-    _check_confirm(confirm, simulation)
     candidates = candidates_of(designs)
     question = prepare(
         [each.cluster for each in candidates],
@@ -141,7 +151,7 @@ def provision(
         asked = Asked(question, load, candidate)
         try:
             if minimise:
-                split = cheapest(asked, MINIMISED[minimise][0], rate_rps)
+                split = cheapest(asked, MINIMISED[minimise][0], (1.0 + margin) * rate_rps)
                 found.append(Found(candidate, split, rate_rps))
             else:
                 split = fastest(asked, budget)
@@ -155,7 +165,7 @@ def provision(
             + " or give other designs="
         )
     attrs = {
-        **({"minimise": minimise} if minimise else {"maximise": "rate"}),
+        **({"minimise": minimise, "margin": margin} if minimise else {"maximise": "rate"}),
         **limits,
         "workload": str(load.label.value),
         "infeasible": "; ".join(infeasible),
@@ -180,6 +190,21 @@ def provision(
     if minimise:
         budget = Budget({MINIMISED[minimise][0]: _MAPPED * float(result[least][0])})
     return result.merge(explored(question, load, splitting, budget, map_points))
+
+
+def _margin(margin: float | None, minimise: str | None, confirm: int) -> float:
+    """Share of the rate in reserve; only what the analytic tier decides about a rate has one."""
+    if margin is None:
+        return MARGIN if minimise and not confirm else 0.0
+    check_range("margin", margin, open_low=False)
+    if margin and not minimise:
+        raise InputError(f"margin: {margin:g} needs minimise=, as no rate is asked for without it")
+    if margin and confirm:
+        raise InputError(
+            f"margin: {margin:g} with confirm={confirm}, where simulation decides; for a reserve "
+            "there, give a load of a higher rate"
+        )
+    return float(margin)
 
 
 def _check_confirm(confirm: Any, simulation: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ def run() -> xr.Dataset:
         AUTHORS.load("code").with_rate(RATE_RPS),
         model="bloom-176b",
         minimise="cost",
+        margin=0.0,
         designs=[_DESIGN],
         map_points=_POINTS,
         **AUTHORS.question,

@@ -84,6 +84,26 @@ def test_the_least_comes_first(cheap):
     assert cheap.attrs["minimise"] == "cost" and cheap.attrs["infeasible"] == ""
 
 
+def test_the_best_can_do_more_than_is_asked_by_a_margin(cheap):
+    def beyond(margin: float) -> xr.Dataset:
+        return sm.provision(LOAD, minimise="cost", margin=margin, designs=["AA", "HH"], **ASKED)
+
+    assert cheap.attrs["margin"] == 0.05
+    assert (cheap.highest_rate_rps >= 1.05 * 20.0).all()
+    found, more = (
+        beyond(0.5),
+        sm.provision(
+            LOAD.with_rate(30.0), minimise="cost", margin=0.0, designs=["AA", "HH"], **ASKED
+        ),
+    )
+    for name in ("design", "prompt", "token", "cost_usd_per_hour"):
+        assert (found[name] == more[name]).all(), name
+    assert (found.rate_rps == 20.0).all() and (found.highest_rate_rps >= 30.0).all()
+    least = beyond(0.0)
+    assert (least.cost_usd_per_hour.values < found.cost_usd_per_hour.values).all()
+    assert (least.highest_rate_rps < 30.0).all()
+
+
 @pytest.mark.parametrize("design", ["baseline-H100", "HHcap"])
 def test_rates_agree_with_max_rate(main, design):
     row = of(main, design)
@@ -135,6 +155,9 @@ def test_no_answer_is_an_error_that_says_why():
         ({"maximise": "speed", "budget_machines": 5}, "maximise: unknown name 'speed'"),
         ({"maximise": "rate"}, "needs a budget, one of budget_power_w"),
         ({"minimise": "cost", "budget_machines": 5}, "budget_machines: only with maximise"),
+        ({"minimise": "cost", "margin": -0.1}, r"margin: -0.1 is outside .* \[0, inf"),
+        ({"minimise": "cost", "margin": 0.1, "confirm": 5}, "margin: 0.1 with confirm=5"),
+        ({**MAIN, "margin": 0.1}, "margin: 0.1 needs minimise="),
         ({"maximise": "rate", "budget_machines": 0}, r"budget_machines: 0 is outside .* \(0, inf"),
         ({"maximise": "rate", "budget_power_w": float("nan")}, "budget_power_w: nan is outside"),
         ({**MAIN, "designs": []}, "designs: empty"),
