@@ -115,7 +115,9 @@ def faults(
 
     own = at(rows.rate_rps)
     higher = at(HIGHER * rows.rate_rps)
-    idle = at(np.minimum(IDLE * np.clip(own["saturation_rps"], 1e-3, 1e9), rows.rate_rps))
+    # Of what each machine does: all of them may be many times what the smaller pool does.
+    each_rps = own["saturation_rps"] / np.maximum(rows.prompt + rows.token + rows.machines, 1.0)
+    idle = at(np.minimum(IDLE * np.clip(each_rps, 1e-6, 1e9), rows.rate_rps))
     served = own["status"] == 0.0
     every = [leaf.reshape(ROUND, -1) for leaf in own.values()]
     told = np.stack([own[name] for name in METRICS], axis=1)

@@ -68,8 +68,10 @@ def shared_iterations(
     alone, both_s = rate_rps * prefill_s, prefill_s + decode_s
     occupied = alone + 0.5 * rate_rps * decode_s
     packed = jnp.minimum(discount * occupied, FULLEST)
-    # All machines have a prompt, and one of them a second one that waits.
-    filled = busy_chance(occupied, packed, 1.0 - packed, count, sharing.pair) ** 2
+    # All machines have a prompt, so that the next one shares an iteration.
+    filled = busy_chance(occupied, packed, 1.0 - packed, count, sharing.pair)
+    # Where several come in the time of both iterations, hardly one has the next to itself.
+    filled = jnp.maximum(filled, -jnp.expm1(jnp.minimum(1.0 - rate_rps * both_s, 0.0)))
     pair = (decode_s + 2.0 * sharing.pair * prefill_s) / (2.0 * both_s)
     prompts = cycle_batch(
         rate_rps * both_s,
