@@ -50,7 +50,7 @@ def tabulated_level(
         unevenness: variance of the number that is there, over its mean.
     """
     enough = met - unevenness >= rate_rps * stays_s
-    after = jnp.where(enough.any(), jnp.argmax(enough), met.shape[0])
+    after = jnp.min(jnp.where(enough, jnp.arange(met.shape[0]), met.shape[0]))
     segment = jnp.maximum(after - 1, 0)
     slopes = jnp.append(jnp.diff(stays_s) / jnp.diff(met), 0.0)
     slope = slopes[segment]
