@@ -4,8 +4,9 @@ A customer of some size accepts a backlog up to a limit, the less the larger the
 arrives therefore depends on the backlog: of a long one, only small customers become part. Between
 two limits the load that is accepted is constant, and the backlog drifts by 1 − load; its density
 falls, or grows where the load is beyond what the servers can do, at the rate of that drift over the
-mean residual life and n servers. In front of limits that nobody reaches, it is the density of the
-open queue, so that only differences from there count.
+mean residual life and n servers. What is left of the service in progress is no part of that
+backlog: no limit cuts it, and it is added to the delay. In front of limits that nobody reaches, the
+density is that of the open queue, so that only differences from there count.
 
 References:
     Bekker, Borst, Boxma and Kella, Queueing Systems 46, 537–556 (2004), for queues with arrival
@@ -46,7 +47,8 @@ class BoundedFit(NamedTuple):
     """
 
     begun: float | Scalar = 1.11
-    """A limit counts services in progress whole: it is nearer by this many rests of one."""
+    """A limit counts services in progress whole: beside what is left of one, it is nearer by this
+    many rests."""
     least: float | Scalar = 0.82
     """Nobody is turned away where nobody waits: no limit is nearer than this many services."""
     behind: float | Scalar = 0.415
@@ -155,7 +157,7 @@ def bounded_wait(
     beyond_least = (limit_s - fit.begun * delays.residual_s - least_s) / (_SOFT * least_s)
     limit_s = least_s * (1.0 + _SOFT * jax.nn.softplus(beyond_least))
     largest = jax.nn.sigmoid(-beyond_least)
-    free = delays.delay
+    free = delays.backlog
 
     # Places between limits, ascending: the limits of the largest customers come first. What is
     # summed, subtracted or turned around is a product of matrices, for which a compiler computes
@@ -163,7 +165,7 @@ def bounded_wait(
     sizes = work.shape[0]
     starts = np.eye(sizes + 1, sizes, -1)[:, ::-1]
     stay = np.tri(sizes, sizes + 1)[::-1]
-    excess_s = jnp.maximum(limit_s - free.shift_s, 0.0)
+    excess_s = jnp.maximum(limit_s - delays.rest_s - free.shift_s, 0.0)
     starts_s = _product(starts, excess_s)
     fall = 1.0 - offered * (1.0 - _product(1.0 - stay.T, work))
     fall = fall / ((1.0 - reference) * free.scale_s)
@@ -173,7 +175,9 @@ def bounded_wait(
     highest = jax.lax.stop_gradient(jnp.max(logs))
     parts = _exponential(logs - highest, starts_s + free.shift_s, widths_s)
     parts = tuple(free.chance / free.scale_s * part for part in parts)
-    at_start = (1.0 - free.chance) * jnp.exp(-highest)
+    # Of what finds no backlog, the more comes the sooner there is one.
+    at_start = (1.0 - free.chance) * reference / jnp.maximum(offered, reference)
+    at_start = at_start * jnp.exp(-highest)
     whole = at_start + jnp.sum(parts[0])
 
     # More or fewer states in which all servers are busy change the odds of that.
@@ -195,8 +199,8 @@ def bounded_wait(
     return Stay(
         elsewhere=far + largest * jnp.maximum(behind - far, 0.0),
         chance=jnp.minimum(delayed / jnp.maximum(1.0 - far, 1e-3), 1.0),
-        mean_s=mean_s,
-        variance_s2=variance_s2 + company * service.mean_s**2,
+        mean_s=mean_s + delays.rest_s,
+        variance_s2=variance_s2 + delays.rest_s2 + company * service.mean_s**2,
     )
 
 

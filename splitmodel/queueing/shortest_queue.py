@@ -79,8 +79,9 @@ _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
 _LEAST = 1e-9
 """Loads below this are none; keeps logarithms finite."""
-_LEAST_VARIATION = 0.02
-"""Squared; keeps the scale of a delay's exponential part away from zero."""
+_LEAST_BACKLOG, _LEAST_SPREAD = 1e-3, 0.2
+"""Share of a delay that is beyond the rest of a service, and squared variation of that; these keep
+the scale of its exponential part away from zero."""
 
 
 class Sharing(NamedTuple):
@@ -113,14 +114,18 @@ class Delays(eqx.Module):
     variation: Scalar
     """Their squared coefficient of variation."""
     residual_s: Scalar
-    """Of that, mean rest of the service in progress [s]."""
+    """Mean rest of the shortest service in progress [s]."""
+    rest_s: Scalar
+    """Part of the mean delay that is such a rest [s]."""
+    rest_s2: Scalar
+    """Variance of that part [s²]."""
 
     @property
-    def delay(self) -> Delay:
-        """Delay of those who have one: a constant and an exponential, or with some chance."""
-        return delay_from_moments(
-            self.mean_s, jnp.maximum(self.variation, _LEAST_VARIATION) * self.mean_s**2
-        )
+    def backlog(self) -> Delay:
+        """Delay beyond that part."""
+        later_s = jnp.maximum(self.mean_s - self.rest_s, _LEAST_BACKLOG * self.mean_s)
+        later_s2 = self.variation * self.mean_s**2 - self.rest_s2
+        return delay_from_moments(later_s, jnp.maximum(later_s2, _LEAST_SPREAD * later_s**2))
 
 
 def lengths(mean_s: Scalar, second_s2: Scalar, edges_s: Scalar, weight: Scalar) -> Lengths:
@@ -301,7 +306,7 @@ def shortest_queue(
     even = even * jnp.log(jnp.minimum(servers, _MANY))
     even = -_EVENEST * jnp.expm1(-even / _EVENEST)
     variation = jnp.exp(first * jnp.log(at_best_variation) - (1.0 - first) * even)
-    return Delays(chance, mean_s, variation, at_best_s)
+    return Delays(chance, mean_s, variation, at_best_s, rest_s, at_best_variation * rest_s**2)
 
 
 def _rest(log_load: Scalar) -> Scalar:

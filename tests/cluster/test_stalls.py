@@ -17,7 +17,8 @@ def held_up(load, rides=0.0, servers=1.0, batch=1e3):
     rate_rps = load / PREFILL_S
     load, servers, one = jnp.asarray(load), jnp.asarray(servers), jnp.ones(())
     shared = Shared(occupied=load, batched=one, iterations=one, busy=load, cycle_s=one)
-    queue = Delays(load, 0.5 * PREFILL_S / (1.0 - load), one, 0.5 * PREFILL_S * one)
+    rest_s = 0.5 * PREFILL_S * one
+    queue = Delays(load, rest_s / (1.0 - load), one, rest_s, rest_s, rest_s**2)
     moments = (PREFILL_S * one, PREFILL_S**2 * one)
     rest = (jnp.asarray(rides), jnp.asarray(batch), servers, shared, queue)
     return stalls(

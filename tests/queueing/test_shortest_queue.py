@@ -128,12 +128,16 @@ def test_chance_and_gradients_are_finite_at_the_ends():
             assert np.isfinite(slope(jnp.asarray(load)))
 
 
-def test_beyond_is_the_tail_of_a_delay_with_this_mean():
-    found = delays(exponential(), jnp.asarray(0.7), jnp.asarray(0.7), 5.0)
-    times_s = jnp.linspace(0.0, 60.0, 20_001)
-    tail = found.delay.beyond(times_s)
-    assert float(tail[0]) == 1.0
-    assert float(jnp.trapezoid(tail, times_s)) == pytest.approx(float(found.mean_s), rel=1e-3)
+def test_the_rest_of_a_service_and_the_backlog_are_the_delay():
+    for servers in (1.0, 5.0):
+        found = delays(exponential(), jnp.asarray(0.7), jnp.asarray(0.7), servers)
+        times_s = jnp.linspace(0.0, 60.0, 20_001)
+        backlog_s = float(jnp.trapezoid(found.backlog.beyond(times_s), times_s))
+        assert 0.0 < float(found.rest_s) < float(found.mean_s)
+        assert backlog_s + float(found.rest_s) == pytest.approx(float(found.mean_s), rel=1e-3)
+        variance_s2 = float(found.variation * found.mean_s**2)
+        later_s2 = float(found.backlog.variance_s2)
+        assert later_s2 + float(found.rest_s2) == pytest.approx(variance_s2, rel=1e-3)
 
 
 def test_a_batch_holds_those_who_come_while_it_is_served():
