@@ -28,6 +28,8 @@ class Sizes(eqx.Module):
     """KV tokens reserved by a request that is decoding: long outputs stay longer."""
     resident_spread: Scalar
     """Second moment of those tokens over the square of their mean."""
+    prompt_places: Scalar
+    """KV tokens that a request reserves over that mean, by prompt cell, [cells]."""
     decode_context_tokens: Scalar
     """KV tokens that a decode step of one request reads, mean over steps."""
     largest_tokens: Scalar
@@ -55,6 +57,7 @@ def sizes_of(load: Workload) -> Sizes:
         ),
         resident_tokens=resident_tokens,
         resident_spread=jnp.sum(stay * (prompt + output) ** 2) / resident_tokens**2,
+        prompt_places=(load.prompt_tokens + jnp.sum(load.weight * output)) / resident_tokens,
         decode_context_tokens=jnp.sum(stay * (prompt + 0.5 * output)),
         largest_tokens=jnp.max(jnp.where(load.weight > 0.0, largest, 0.0)),
     )

@@ -25,14 +25,15 @@ from splitmodel.cluster.visits import visits
 from splitmodel.queueing.batch_level import spread, tabulated_level, unevenness
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
-from splitmodel.queueing.overflow import overflow_share
+from splitmodel.queueing.overflow import blocked_shares
 from splitmodel.units import Scalar
 
 _TABULATED = np.linspace(0.0, 1.0, 65)
 """Batches between which the decode time is taken as linear, in logarithms of the largest."""
-_LINGERING = 1.5
-"""Machines that a pool has lent beyond those that would do: the last request on one keeps it."""
-_OFTEN = 5.0
+_LINGERING, _DRAINING = 0.8, 1.5
+"""Machines that a pool has lent beyond those that would do, as the last request on one keeps it:
+once any decode has moved, and those for a deviation of the memory that decodes need."""
+_OFTEN = 2.5
 """Decodes on prompt machines from which on some machine is nearly always lent."""
 _STAY = 0.4
 """Share of the prompts that find the queue of the only token machine too long, too, and stay."""
@@ -81,13 +82,22 @@ def splitwise_flow(case: Case) -> Flow:
     wanting = token_servers * wanted
     # Memory is reserved from the assignment on, before the prompt is computed.
     reserved = wanting + rate_rps * service.mean_s
-    moved = overflow_share(reserved, reserved * sizes.resident_spread, places)
+    moved, moved_places = blocked_shares(
+        sizes.prompt_places,
+        sizes.prompt_weight,
+        reserved,
+        sizes.resident_spread,
+        places,
+        token_servers,
+    )
     moved = jnp.where(mixes, moved, 0.0)
 
     # Prompt pool. Machines that took decodes get no prompts before they are empty again: as many as
     # hold what moved, and those that are not yet empty where any has.
-    moving = reserved * moved
-    lent = moving / on_prompt.most - _LINGERING * jnp.expm1(-moving / _OFTEN)
+    moving = reserved * jnp.where(mixes, moved_places, 0.0)
+    varying = spread(reserved, sizes.resident_spread) / on_prompt.most
+    lingering = (_LINGERING + _DRAINING * varying) * -jnp.expm1(-moving / _OFTEN)
+    lent = moving / on_prompt.most + lingering
     own_servers = jnp.maximum(prompt_servers - lent, _LEAST_OWN * prompt_servers)
     queue = prompt_queue(case, on_prompt, rate_rps, own_servers, mixes)
     pool = queue.pool()

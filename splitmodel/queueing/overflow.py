@@ -1,9 +1,10 @@
-"""Share of the offered work that finds all places taken.
+"""Share of the requests that find all places taken.
 
 References:
-    Normal approximation of an infinite-server group, as in Wolff, Stochastic Modeling and the
-    Theory of Queues (1989), chapter 6: the number in service is Poisson, so that its mean excess
-    over the places is that of a normal with equal mean and variance.
+    Kaufman, IEEE Transactions on Communications 29, 1474–1481 (1981): requests that need several
+    places and are lost where they find fewer leave the distribution of what is taken as it would be
+    with endless places, cut off. Normal approximation of that one, as in Wolff, Stochastic Modeling
+    and the Theory of Queues (1989), chapter 6.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
+from splitmodel.queueing.quick_exp import quick_exp
 from splitmodel.units import Scalar
+
+_EMPTIER = 1.5
+"""Places that the emptiest server has beyond the others, over the spread of what requests take."""
+_CROWDED = 4.0
+"""Deviations beyond the places up to which what is offered counts in the cut distribution: its
+tail is too thin there, and what exceeds the places is more."""
 
 
 def overflow_share(offered: Scalar, variance: Scalar, places: Scalar) -> Scalar:
@@ -27,3 +35,53 @@ def overflow_share(offered: Scalar, variance: Scalar, places: Scalar) -> Scalar:
     distance = (places - offered) / deviation
     excess = deviation * (norm.pdf(distance) - distance * norm.sf(distance))
     return jnp.clip(excess / offered, 0.0, 1.0)
+
+
+def blocked_shares(
+    size: Scalar,
+    weight: Scalar,
+    offered: Scalar,
+    spread: Scalar,
+    places: Scalar,
+    servers: Scalar,
+) -> tuple[Scalar, Scalar]:
+    """Shares of the requests, and of the places they need, that find no server with enough of them.
+
+    What is taken is balanced over n servers, and no request is divided between them: that a large
+    one finds its places on a server, n times as many have to be free, but for what the emptiest
+    server has beyond the others. At least what exceeds all places is blocked.
+
+    Args:
+        size: places that requests need, [sizes].
+        weight: share of each size in the requests, [sizes].
+        offered: mean places that would be taken if there was no end of them.
+        spread: variance of these over their mean.
+        places: places there are.
+        servers: n, a real number; below one it counts as one.
+    """
+    half = 0.5 * _CROWDED * jnp.sqrt(spread)
+    most = (half + jnp.sqrt(half**2 + places)) ** 2
+    taken = jnp.clip(offered, 1e-6, most)
+    deviation = jnp.sqrt(taken * spread)
+    apart = jnp.maximum(servers, 1.0) * (size - _EMPTIER * spread)
+    free = (places - taken) / deviation
+    enough = free - jnp.maximum(apart, size) / deviation
+    blocked = 1.0 - _below(enough) / _below(free)
+    least = overflow_share(offered, offered * spread, places)
+    needed = weight * size
+    return (
+        jnp.maximum(jnp.sum(weight * blocked), least),
+        jnp.maximum(jnp.sum(needed * blocked) / jnp.sum(needed), least),
+    )
+
+
+def _below(deviations: Scalar) -> Scalar:
+    """The normal distribution function, to 2e-4: a logistic one of a cubic.
+
+    References:
+        Bowling, Khasawneh, Kaewkuekool and Cho, Journal of Industrial Engineering and Management 2,
+        114–127 (2009).
+    """
+    steps = deviations * (1.5976 + 0.07056 * deviations**2)
+    small = quick_exp(-jnp.abs(steps))
+    return jnp.where(steps < 0.0, small, 1.0) / (1.0 + small)

@@ -1,11 +1,13 @@
-"""What finds all places taken, against sums over Poisson numbers."""
+"""What finds all places taken, against sums over Poisson numbers and against simulation."""
+
+import heapq
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from splitmodel.queueing.overflow import overflow_share
+from splitmodel.queueing.overflow import blocked_shares, overflow_share
 
 pytestmark = pytest.mark.numerics
 
@@ -43,3 +45,60 @@ def test_limits():
     assert share(100.0, 100.0, 0.0) == pytest.approx(1.0, rel=1e-6)
     assert share(100.0, 0.0, 80.0) == pytest.approx(0.2, rel=1e-4)
     assert share(0.0, 0.0, 10.0) == 0.0
+
+
+def blocked(size, weight, offered, spread, places, servers):
+    given = (size, weight, offered, spread, places, servers)
+    return tuple(map(float, blocked_shares(*(jnp.asarray(each, dtype=float) for each in given))))
+
+
+@pytest.mark.parametrize("load", [0.8, 0.9, 1.0, 1.3])
+def test_one_server_of_equal_requests_is_that_of_erlang(load):
+    places = 200
+    numbers = np.arange(places + 1)
+    chance = poisson.pmf(numbers, load * places)
+    exact = chance[-1] / chance.sum()
+    of_requests, of_places = blocked([1.0], [1.0], load * places, 1.0, places, 1.0)
+    assert of_requests == of_places == pytest.approx(exact, rel=0.2, abs=1e-6)
+
+
+def simulated(sizes, offered, places, servers, arrivals=60_000):
+    """Share of requests that do not fit the emptiest server."""
+    rng = np.random.default_rng(0)
+    gap = sizes.mean() / offered
+    taken, ends, lost, now = [0.0] * servers, [], 0, 0.0
+    drawn = rng.choice(sizes, arrivals)
+    for wait, stay, size in zip(*rng.exponential(size=(2, arrivals)), drawn, strict=True):
+        now += gap * wait
+        while ends and ends[0][0] < now:
+            _, server, freed = heapq.heappop(ends)
+            taken[server] -= freed
+        server = min(range(servers), key=taken.__getitem__)
+        if taken[server] + size > places / servers:
+            lost += 1
+            continue
+        taken[server] += size
+        heapq.heappush(ends, (now + stay, server, size))
+    return lost / arrivals
+
+
+@pytest.mark.parametrize(("servers", "load"), [(3, 0.85), (6, 0.9), (20, 0.95)])
+def test_large_requests_find_no_server_sooner_than_all_places_are_taken(servers, load):
+    """Lognormal sizes: shares far above those of places that need not be on one server."""
+    normal = np.random.default_rng(1).standard_normal(400)
+    sizes = np.exp(0.5 * normal)
+    places = 30.0 * servers * sizes.mean()
+    spread = (sizes**2).mean() / sizes.mean()
+    offered = load * places
+    exact = simulated(sizes, offered, places, servers)
+    of_requests, of_places = blocked(sizes, np.full(400, 1 / 400), offered, spread, places, servers)
+    assert of_requests == pytest.approx(exact, rel=0.4)
+    assert of_places > of_requests > 1.5 * share(offered, offered * spread, places)
+
+
+def test_more_is_blocked_the_more_is_offered():
+    size, weight = np.array([0.5, 1.0, 3.0]), np.array([0.5, 0.3, 0.2])
+    found = np.array([blocked(size, weight, each, 1.4, 100.0, 5.0) for each in np.arange(20, 300)])
+    assert (np.diff(found, axis=0) >= -1e-6).all()
+    assert found[0] == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert (found[-1] > 0.6).all()
