@@ -165,6 +165,15 @@ def test_provision_ranks_designs(run, tmp_path):
     assert all(name in table for name in ("highest_rate_rps", "rate_vs_baseline_a100", "AA"))
 
 
+def test_provision_keeps_a_margin(run):
+    line = f"{PROVISION} --rate 9 --minimise machines --json"
+    for option, margin in (("", 0.05), ("--margin 0.3", 0.3)):
+        printed = json.loads(run(f"{line} {option}"))
+        assert printed["attrs"]["margin"] == margin
+        assert set(printed["rate_rps"].values()) == {9.0}
+        assert min(printed["highest_rate_rps"].values()) >= (1.0 + margin) * 9.0
+
+
 def test_provision_under_every_semantics(run, tmp_path, monkeypatch):
     def compare_semantics(load, **question):
         assert "semantics" not in question
@@ -250,6 +259,7 @@ def test_list(run, what, name):
         (f"{PROVISION} --rate 9", "give one of them"),
         (f"{PROVISION} --rate 9 --minimise costs", "did you mean cost"),
         (f"{PROVISION} --minimise cost", "rate_rps: must be given"),
+        (f"{PROVISION} --rate 9 --minimise cost --margin -1", "margin: -1 is outside"),
         (f"{PROVISION} --maximise rate", "budget_power_w"),
         (f"{PROVISION} --maximise rate --budget-power-w 0", "budget_power_w: 0 is outside"),
         (f"{PROVISION} --maximise rate --budget-machines nan", "budget_machines: nan is outside"),

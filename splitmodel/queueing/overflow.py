@@ -63,10 +63,10 @@ def blocked_shares(
     most = (half + jnp.sqrt(half**2 + places)) ** 2
     taken = jnp.clip(offered, 1e-6, most)
     deviation = jnp.sqrt(taken * spread)
-    apart = jnp.maximum(servers, 1.0) * (size - _EMPTIER * spread)
+    on_each = size - _EMPTIER * spread
+    needed_free = jnp.maximum(jnp.maximum(servers, 1.0) * on_each, size)
     free = (places - taken) / deviation
-    enough = free - jnp.maximum(apart, size) / deviation
-    blocked = 1.0 - _below(enough) / _below(free)
+    blocked = 1.0 - _below(free - needed_free / deviation) / _below(free)
     least = overflow_share(offered, offered * spread, places)
     needed = weight * size
     return (
