@@ -108,8 +108,9 @@ def continuous_flow(case: Case) -> Flow:
     prefill_cells_s = 0.5 * (prefill_edges_s[1:] + prefill_edges_s[:-1])
     riding_s = prefill_edges_s[0] - prompts.lone.edges_s[0]
     joined = prompt_company(case, prefill_cells_s, token_s + riding_s)
-    wait_s = queue.mean_s + joined.delay_s(queue.chance, count)
-    wait_variance_s2 = queue.variation * wait_s**2
+    # Who finds prompts everywhere waits no less than who lets an iteration of decodes end.
+    wait_s = jnp.maximum(queue.mean_s + joined.delay_s(queue.chance, count), 0.5 * rest_s)
+    wait_variance_s2 = jnp.maximum(queue.variation * wait_s**2, rest_s**2 / 12.0)
     held_up = stalls(
         decode_s,
         rate_rps * met,
