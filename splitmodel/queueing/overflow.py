@@ -49,7 +49,8 @@ def blocked_shares(
 
     What is taken is balanced over n servers, and no request is divided between them: that a large
     one finds its places on a server, n times as many have to be free, but for what the emptiest
-    server has beyond the others. At least what exceeds all places is blocked.
+    server has beyond the others. Where all places are taken, though, one that is blocked leaves its
+    own to others, and at least what exceeds all places is blocked.
 
     Args:
         size: places that requests need, [sizes].
@@ -59,20 +60,34 @@ def blocked_shares(
         places: places there are.
         servers: n, a real number; below one it counts as one.
     """
+    needed = weight * size / jnp.sum(weight * size)
+    on_each = size - _EMPTIER * spread
+    needed_free = jnp.maximum(jnp.maximum(servers, 1.0) * on_each, size)
+    blocked = _lost(needed_free, offered, spread, places)
+    of_places = jnp.sum(needed * blocked)
+    # No more is blocked than if what has to be free for those who are was not there.
+    left = places - jnp.sum(needed * blocked * needed_free) / jnp.maximum(of_places, 1e-9)
+    left = jnp.maximum(left, 0.0)
+    most = jnp.maximum(
+        _lost(jnp.sum(needed * size), offered, spread, left),
+        overflow_share(offered, offered * spread, left),
+    )
+    eased = jnp.minimum(most / jnp.maximum(of_places, 1e-9), 1.0)
+    least = overflow_share(offered, offered * spread, places)
+    return (
+        jnp.maximum(eased * jnp.sum(weight * blocked), least),
+        jnp.maximum(eased * of_places, least),
+    )
+
+
+def _lost(needed_free: Scalar, offered: Scalar, spread: Scalar, places: Scalar) -> Scalar:
+    """Chance that fewer places are free, in the distribution that is cut off."""
     half = 0.5 * _CROWDED * jnp.sqrt(spread)
     most = (half + jnp.sqrt(half**2 + places)) ** 2
     taken = jnp.clip(offered, 1e-6, most)
     deviation = jnp.sqrt(taken * spread)
-    on_each = size - _EMPTIER * spread
-    needed_free = jnp.maximum(jnp.maximum(servers, 1.0) * on_each, size)
     free = (places - taken) / deviation
-    blocked = 1.0 - _below(free - needed_free / deviation) / _below(free)
-    least = overflow_share(offered, offered * spread, places)
-    needed = weight * size
-    return (
-        jnp.maximum(jnp.sum(weight * blocked), least),
-        jnp.maximum(jnp.sum(needed * blocked) / jnp.sum(needed), least),
-    )
+    return 1.0 - _below(free - needed_free / deviation) / _below(free)
 
 
 def _below(deviations: Scalar) -> Scalar:
