@@ -33,7 +33,7 @@ from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
 from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2
-from splitmodel.queueing.percentile import Requests, percentiles
+from splitmodel.queueing.percentile import Kinds, Requests, percentiles, tails
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
 from splitmodel.units import Scalar
@@ -57,7 +57,7 @@ nothing is wanted."""
 class Latencies(eqx.Module):
     """The six metrics as cells of requests."""
 
-    groups: tuple[Requests, ...]
+    groups: tuple[Kinds, ...]
     """Those of TOGETHER, each group's along the first axis."""
 
     def percentiles(self) -> dict[str, jax.Array]:
@@ -74,13 +74,13 @@ class Latencies(eqx.Module):
         limited = jnp.isfinite(stacked)
         values = jnp.where(limited, stacked, 1.0)
 
-        def shares(names: tuple[str, ...], group: Requests) -> jax.Array:
+        def shares(names: tuple[str, ...], group: Kinds) -> jax.Array:
             members = np.array([METRICS.index(name) for name in names])
             # A real branch wherever all configurations have the same limits: those of the paper
             # are about slowdowns, and seconds then take no time.
             return jax.lax.cond(
                 limited[members].any(),
-                jax.vmap(Requests.tails),
+                jax.vmap(tails),
                 lambda _, values: jnp.zeros_like(values),
                 group,
                 values[members],
@@ -119,24 +119,29 @@ def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Lat
 
 
 @compiled_apart
-def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Requests, Requests]:
-    """TTFT in seconds and as a slowdown, in cells of prompts that do not wait, do, and visit."""
+def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Kinds, Kinds]:
+    """TTFT in seconds and as a slowdown, of prompts that do not wait, do, and visit."""
     prefill, reference = between(flow.prefill_edges_s), between(reference_s)
-    none = jnp.zeros_like(flow.wait_mean_s)
-    spans = (
-        widened(prefill, flow.rest_s, none),
-        widened(prefill, 0.0, flow.wait_even_s2),
-        widened(prefill, 0.0, none),
+    none = jnp.zeros(())
+    kinds = (
+        (widened(prefill, flow.rest_s, none), none, none, flow.at_once_share),
+        (
+            widened(prefill, 0.0, flow.wait_even_s2),
+            flow.wait_mean_s,
+            flow.wait_variance_s2 - flow.wait_even_s2,
+            flow.wait_share,
+        ),
+        (prefill, flow.visit_mean_s, flow.visit_variance_s2, flow.visit_share),
     )
-    time = jax.tree.map(lambda *ends: jnp.stack(ends), *spans)
-    delay = delay_from_moments(
-        jnp.stack([none, flow.wait_mean_s, flow.visit_mean_s]),
-        jnp.stack([none, flow.wait_variance_s2 - flow.wait_even_s2, flow.visit_variance_s2]),
+    told = [
+        (time, delay_from_moments(mean_s, variance_s2), case.sizes.prompt_weight * share)
+        for time, mean_s, variance_s2, share in kinds
+    ]
+    seconds, slowdowns = (
+        tuple(_requests(time, alone, delay, weight) for time, delay, weight in told)
+        for alone in (None, reference)
     )
-    share = jnp.stack([flow.at_once_share, flow.wait_share, flow.visit_share])
-    weight = case.sizes.prompt_weight[None, :] * share
-    alone = jax.tree.map(lambda end: jnp.stack([end, end, end]), reference)
-    return _requests(time, None, delay, weight), _requests(time, alone, delay, weight)
+    return seconds, slowdowns
 
 
 def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
@@ -170,7 +175,7 @@ def _kept(case: Case, sizes: Cells) -> Scalar:
 
 
 @compiled_apart
-def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Requests]:
+def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Kinds, Kinds]:
     """TBT in seconds and as a slowdown, in cells of batch states and outputs.
 
     Time and divisor both grow with the output, hence lie at the same end of a cell. The prompt
@@ -211,11 +216,11 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Requests, Re
     step_s = states.mean(states.by_prompt(reference_step_s))
     alone = Span(divisor.low * step_s, divisor.high * step_s)
     delay = delay_from_moments(stall_s, stall_variance_s2 - even_s2)
-    return _requests(time, divisor, delay, weight), _requests(time, alone, delay, weight)
+    return (_requests(time, divisor, delay, weight),), (_requests(time, alone, delay, weight),)
 
 
 @compiled_apart
-def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Requests, Requests]:
+def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Kinds, Kinds]:
     """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
 
     Of the reference, it keeps the mean and the part that goes along with the time.
@@ -267,7 +272,8 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Re
     alone = around(middle, jnp.clip(reference_half, -most, most))
 
     delay = delay_from_moments(delay_s, delay_variance_s2 - even_s2)
-    return _requests(time, None, delay, sizes.weight), _requests(time, alone, delay, sizes.weight)
+    weight = sizes.weight
+    return (_requests(time, None, delay, weight),), (_requests(time, alone, delay, weight),)
 
 
 def _half(variance: Scalar) -> Scalar:
@@ -281,9 +287,9 @@ def _requests(fixed: Span, reference: Span | None, delay: Delay, weight: Scalar)
     low = high = None
     if reference is not None:
         low, high = reference.low * ones, reference.high * ones
-    delay = jax.tree.map(lambda leaf: leaf * ones, delay)
+    delay = jax.tree.map(lambda leaf: leaf * ones if leaf.ndim else leaf, delay)
     return Requests(fixed.low * ones, fixed.high * ones, low, high, delay, weight)
 
 
-def _stacked(metrics: tuple[Requests, ...]) -> Requests:
+def _stacked(metrics: tuple[Kinds, ...]) -> Kinds:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *metrics)

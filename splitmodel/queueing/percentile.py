@@ -1,16 +1,17 @@
 """Percentiles over requests of (fixed part + random delay) / reference.
 
-Requests come in cells of equal shape. Inside a cell, fixed part and reference run linearly
-between the cell's edges, so that percentiles move continuously with every input and an unloaded
-cluster has exactly the percentiles of its workload.
+Requests come in kinds, those of a kind in cells. Inside a cell, fixed part and reference run
+linearly between the cell's edges, so that percentiles move continuously with every input and an
+unloaded cluster has exactly the percentiles of its workload.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -46,20 +47,17 @@ _VECTOR = 16
 
 
 class _Cells(eqx.Module):
-    """Cells ready for many evaluations; all in scales of each cell's delay, of one shape."""
+    """Cells of a kind, ready for many evaluations; all in scales of each cell's delay.
 
-    @jax.jit
-    def tail(self, value: Scalar) -> jax.Array:
-        """Share of requests whose metric exceeds the scalar `value`."""
-        size = jax.tree.leaves(self)[0].size
+    Leaves have one shape, but for what is the same for all cells.
+    """
+
+    def vectors(self) -> list[_Cells]:
+        """The same in parts, so that shares are added before they go through memory."""
+        size = max(leaf.size for leaf in jax.tree.leaves(self))
         width = _VECTOR if size % _VECTOR == 0 else size
-
-        def shares(start: int) -> jax.Array:
-            part = jax.tree.map(lambda leaf: leaf[start : start + width], self)
-            return part.exceeding(value)
-
-        # Vector by vector, else the share of every cell would go through memory.
-        return _total(reduce(add, map(shares, range(0, size, width))))
+        parts = (slice(start, start + width) for start in range(0, size, width))
+        return [jax.tree.map(lambda leaf, p=p: leaf[p] if leaf.ndim else leaf, self) for p in parts]
 
     @abstractmethod
     def exceeding(self, value: Scalar) -> jax.Array:
@@ -117,8 +115,15 @@ class _Seconds(_Cells):
         return jnp.where(low > 0.0, self.wholly * left, inside)
 
 
+@jax.jit
+def _tail(kinds: tuple[_Cells, ...], value: Scalar) -> jax.Array:
+    """Share of requests whose metric exceeds the scalar `value`."""
+    vectors = [vector for cells in kinds for vector in cells.vectors()]
+    return _total([vector.exceeding(value) for vector in vectors])
+
+
 class Requests(eqx.Module):
-    """A metric over cells of requests; every leaf but the delay's has the shape of `weight`.
+    """A metric over requests of a kind; every leaf but the delay's has the shape of `weight`.
 
     For several metrics over cells of one shape, leaves have an axis more, the first.
     """
@@ -134,17 +139,14 @@ class Requests(eqx.Module):
     delay: Delay
     """Random part; leaves scalar or of the cells' rank, broadcastable."""
     weight: Scalar
-    """Probability of each cell, sums to one."""
-
-    def tails(self, values: Scalar) -> jax.Array:
-        """Share of requests whose metric exceeds each of `values`, shape [values]."""
-        cells = self._cells()
-        return jax.lax.map(lambda value: _flat(cells, 0).tail(value), values)
+    """Probability of each cell; over all kinds, sums to one."""
 
     @jax.jit
-    def _cells(self) -> _Cells:
+    def cells(self) -> _Cells:
+        """Ready for many evaluations."""
+
         def each(leaf: Scalar) -> jax.Array:
-            return jnp.broadcast_to(leaf, self.weight.shape)
+            return jnp.broadcast_to(leaf, self.weight.shape if leaf.ndim else ())
 
         per_s = 1.0 / self.delay.scale_s
         fixed_s = 0.5 * (self.fixed_low_s + self.fixed_high_s)
@@ -175,12 +177,8 @@ class Requests(eqx.Module):
         )
 
     @jax.jit
-    def _first_tried(self) -> jax.Array:
-        """Values where the search begins; everybody exceeds the first one, hardly anyone the last.
-
-        References:
-            Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
-        """
+    def certain(self) -> _Certain:
+        """What is certain of each cell, and what it waits for."""
         low = self.fixed_low_s + self.delay.shift_s
         high = self.fixed_high_s + self.delay.shift_s
         per_reference = 1.0
@@ -188,49 +186,94 @@ class Requests(eqx.Module):
             low, high = low / self.reference_low, high / self.reference_high
             per_reference = 2.0 / (self.reference_low + self.reference_high)
         earliest = jnp.minimum(low, high)
-        # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
-        spread = (high - low) ** 2 / 4.0
-        certain = 0.5 * (low + high)
-        waited = self.delay.chance * self.delay.scale_s * per_reference
-
-        def at_deviations(value: Scalar, variance: Scalar, places: tuple[float, ...]) -> jax.Array:
-            """In one pass, whose rounding counts for little beside the blur."""
-            mean = _total(self.weight * value)
-            square = _total(self.weight * (variance + (1.0 + _BLUR**2) * value**2))
-            deviation = jnp.sqrt(jnp.maximum(square - mean**2, (_BLUR * mean) ** 2))
-            return mean + deviation * jnp.asarray(np.array(places), dtype=float)
-
-        earliest = jnp.min(earliest, where=self.weight > 0.0, initial=jnp.inf)
-        # The harmonic mean is near most requests, however long a few others take; where they are
-        # alike, beyond them.
-        typical = (1.0 + _BLUR) / _total(self.weight / jnp.maximum(certain, 1e-9))
-        # Half of all take at least half of that (Markov's inequality, of the inverse).
-        least = jnp.maximum((1.0 - _BLUR) * earliest, _OF_TYPICAL * typical)
-        rarest = min(EXCEEDED)
-        farthest = ((1.0 - rarest) / rarest) ** 0.5
-        variance = spread + self.delay.variance_s2 * per_reference**2
-        values = [
-            typical[None],
-            at_deviations(certain, spread, (_OF_CERTAIN,)),
-            at_deviations(certain + waited, variance, (*_OF_ALL, farthest)),
-        ]
-        values = jnp.maximum(jnp.concatenate(values), least)
-        return jax.lax.stop_gradient(jnp.concatenate([least[None], values]))
+        return _Certain(
+            weight=self.weight,
+            earliest=jnp.min(earliest, where=self.weight > 0.0, initial=jnp.inf),
+            middle=0.5 * (low + high),
+            # Wide cells of a ratio are not quite even, hence a fourth instead of a twelfth.
+            spread=(high - low) ** 2 / 4.0,
+            waited=self.delay.chance * self.delay.scale_s * per_reference,
+            variance=self.delay.variance_s2 * per_reference**2,
+        )
 
 
-def percentiles(metrics: Requests) -> jax.Array:
+Kinds = tuple[Requests, ...]
+"""Requests whose delays are of different kinds: together, all of them."""
+
+
+class _Certain(NamedTuple):
+    """A metric without what is random, by cell but for the earliest, and the moments of that."""
+
+    weight: Scalar
+    earliest: Scalar
+    middle: Scalar
+    spread: Scalar
+    waited: Scalar
+    variance: Scalar
+
+
+def _first_tried(kinds: Kinds) -> jax.Array:
+    """Values where the search begins; everybody exceeds the first one, hardly anyone the last.
+
+    References:
+        Cantelli's inequality: Ghosh, Statistics and Probability Letters 58 (2002).
+    """
+    every = [kind.certain() for kind in kinds]
+
+    def mean(value: Callable[[_Certain], Scalar]) -> jax.Array:
+        return _total([each.weight * value(each) for each in every])
+
+    def at_deviations(
+        value: Callable[[_Certain], Scalar],
+        variance: Callable[[_Certain], Scalar],
+        places: tuple[float, ...],
+    ) -> jax.Array:
+        """In one pass, whose rounding counts for little beside the blur."""
+        middle = mean(value)
+        square = mean(lambda each: variance(each) + (1.0 + _BLUR**2) * value(each) ** 2)
+        deviation = jnp.sqrt(jnp.maximum(square - middle**2, (_BLUR * middle) ** 2))
+        return middle + deviation * jnp.asarray(np.array(places), dtype=float)
+
+    # The harmonic mean is near most requests, however long a few others take; where they are
+    # alike, beyond them.
+    typical = (1.0 + _BLUR) / mean(lambda each: 1.0 / jnp.maximum(each.middle, 1e-9))
+    # Half of all take at least half of that (Markov's inequality, of the inverse).
+    earliest = reduce(jnp.minimum, [each.earliest for each in every])
+    least = jnp.maximum((1.0 - _BLUR) * earliest, _OF_TYPICAL * typical)
+    rarest = min(EXCEEDED)
+    farthest = ((1.0 - rarest) / rarest) ** 0.5
+    values = [
+        typical[None],
+        at_deviations(lambda each: each.middle, lambda each: each.spread, (_OF_CERTAIN,)),
+        at_deviations(
+            lambda each: each.middle + each.waited,
+            lambda each: each.spread + each.variance,
+            (*_OF_ALL, farthest),
+        ),
+    ]
+    values = jnp.maximum(jnp.concatenate(values), least)
+    return jax.lax.stop_gradient(jnp.concatenate([least[None], values]))
+
+
+def tails(kinds: Kinds, values: Scalar) -> jax.Array:
+    """Share of requests whose metric exceeds each of `values`, shape [values]."""
+    cells = tuple(kind.cells() for kind in kinds)
+    return jax.lax.map(lambda value: _tail(_flat(cells, 0), value), values)
+
+
+def percentiles(metrics: Kinds) -> jax.Array:
     """Several metrics at PERCENTILES, ascending, shape [metrics, 3].
 
     Args:
-        metrics: with the axis of metrics.
+        metrics: kinds of requests, with the axis of metrics.
     """
-    cells, tried = jax.vmap(Requests._cells)(metrics), jax.vmap(Requests._first_tried)(metrics)
-    return jax.lax.cummax(_found(cells, tried), axis=1)
+    cells = tuple(jax.vmap(Requests.cells)(kind) for kind in metrics)
+    return jax.lax.cummax(_found(cells, jax.vmap(_first_tried)(metrics)), axis=1)
 
 
 @jax.custom_jvp
 @jax.jit
-def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
+def _found(cells: tuple[_Cells, ...], tried: jax.Array) -> jax.Array:
     """Where the tails of several metrics fall to EXCEEDED, [metrics, levels].
 
     Args:
@@ -245,7 +288,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     # no vector instructions, and the search takes longer than the tails.
     def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
         """Every level looks at the same point of a metric."""
-        tails = jax.vmap(lambda cells, point: cells.tail(point))(_flat(cells, 1), points)
+        tails = jax.vmap(_tail)(_flat(cells, 1), points)
         point, tail = (jnp.repeat(each, levels) for each in (points, tails))
         return bracket.narrowed(spot(point, tail / exceeded)), None
 
@@ -254,7 +297,7 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
         tails = _tails(cells, points.reshape(count, levels)).ravel()
         return bracket.narrowed(spot(points, tails / exceeded))
 
-    steps = _STEPS_IN_SECONDS if isinstance(cells, _Seconds) else _STEPS
+    steps = _STEPS_IN_SECONDS if isinstance(cells[0], _Seconds) else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
     least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
@@ -265,15 +308,17 @@ def _found(cells: _Cells, tried: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
 
-def _tails(cells: _Cells, points: jax.Array) -> jax.Array:
+def _tails(cells: tuple[_Cells, ...], points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
-    return jax.vmap(lambda cells, points: jax.vmap(cells.tail)(points))(_flat(cells, 1), points)
+    return jax.vmap(lambda cells, points: jax.vmap(partial(_tail, cells))(points))(
+        _flat(cells, 1), points
+    )
 
 
 @_found.defjvp
 def _found_jvp(
-    primals: tuple[_Cells, jax.Array],
-    tangents: tuple[_Cells, jax.Array],
+    primals: tuple[tuple[_Cells, ...], jax.Array],
+    tangents: tuple[tuple[_Cells, ...], jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """The implicit derivative; zero where the tail is flat."""
     cells, tried = primals
@@ -283,20 +328,25 @@ def _found_jvp(
     return found, implicit_tangent(change, slope)
 
 
-def _flat(cells: _Cells, axes: int) -> Any:
+def _flat(cells: tuple[_Cells, ...], axes: int) -> Any:
     """The same with one axis of cells after so many others.
 
     For inside a loop: where cells are made in this shape, XLA (jax 0.10) works out each one's place
     by division, and makes no vector instructions.
     """
-    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:axes], -1), cells)
+
+    def flat(leaf: jax.Array) -> jax.Array:
+        return leaf if leaf.ndim == axes else leaf.reshape(*leaf.shape[:axes], -1)
+
+    return jax.tree.map(flat, cells)
 
 
-def _total(cells: jax.Array) -> jax.Array:
-    """Sum over cells, as products of matrices, axis by axis.
+def _total(cells: list[jax.Array]) -> jax.Array:
+    """Sum over cells of one size: vectors first, then one product of matrices.
 
     XLA (jax 0.10) compiles a sum of computed values on a CPU into one loop, not vectorised.
     """
-    while cells.ndim:
-        cells = jnp.dot(cells, jnp.ones_like(cells, shape=cells.shape[-1:]))
-    return cells
+    while cells[0].ndim > 1:
+        cells = [part for each in cells for part in each]
+    vector = reduce(add, cells)
+    return jnp.dot(vector, jnp.ones_like(vector))

@@ -111,6 +111,28 @@ def test_latencies_grow_with_the_rate():
         assert (np.diff(p90) >= -1e-3).all()
 
 
+@pytest.mark.numerics
+@pytest.mark.parametrize(
+    ("name", "prompt_tokens", "output_tokens", "machines", "low", "high"),
+    [("llama2-70b", 5681, 1, 188, 0.9, 0.995), ("qwen2.5-72b", 32, 138, 213, 0.3, 0.35)],
+    ids=["nothing decodes", "prompts let decodes end"],
+)
+def test_prompts_that_find_all_machines_busy_wait_no_less(
+    name, prompt_tokens, output_tokens, machines, low, high
+):
+    """As more of them do: their waits then vary less."""
+    cluster = sm.Cluster.baseline("H100", machines=machines, batching="continuous")
+    model = sm.transformer(name)
+
+    def at(rate_rps):
+        load = sm.Workload.from_arrays([prompt_tokens], [output_tokens], rate_rps=rate_rps)
+        return METRICS["physical"](cluster, load, model)
+
+    saturation_rps = float(at(1.0).saturation_rps)
+    ttft_s = np.array([at(load * saturation_rps).ttft_s for load in np.linspace(low, high, 15)])
+    assert (np.diff(ttft_s, axis=0) > -1e-3 * ttft_s[0]).all()
+
+
 def test_a_cluster_beyond_saturation_says_so():
     values = METRICS["physical"](DESIGNS["HA"], conv(1e4), sm.transformer("bloom-176b"))
     assert values.status == Status.UNSTABLE
