@@ -29,7 +29,7 @@ from splitmodel.cluster.prompt_pool import FITTED, Fits, PromptQueue, prompt_que
 from splitmodel.cluster.request_cells import between, widened
 from splitmodel.evaluate import Question, prepare
 from splitmodel.queueing.delay import delay_from_moments
-from splitmodel.queueing.percentile import EXCEEDED, Requests
+from splitmodel.queueing.percentile import EXCEEDED, Requests, tails
 from splitmodel.simulate.options import steady
 from splitmodel.simulate.run import Outcome, run_all
 from splitmodel.specs.cluster import Cluster
@@ -103,7 +103,7 @@ class Pool(NamedTuple):
         share = delayed / jnp.sum(delayed)
         variation = jnp.sum(share * pool.variance_s2) / jnp.sum(share * pool.mean_s**2)
         elsewhere = jnp.sum(self.weight * pool.elsewhere)
-        beyond = waiting.tails(jnp.asarray(_LIMITS))
+        beyond = tails((waiting,), jnp.asarray(_LIMITS))
         return Found(beyond, elsewhere, jnp.sum(delayed), pool.mean_s, variation, share)
 
 
