@@ -23,8 +23,9 @@ from splitmodel.roofline.batch import prefill_batch
 from splitmodel.specs.cluster import BATCHINGS
 from splitmodel.units import Scalar
 
-_ALIKE = 0.1
-"""Squared variation, beyond that of an even wait, at which a wait is taken to be none."""
+_FOUND = 0.53
+"""Least mean wait of whom finds prompts on all machines, over an iteration of decodes: that of the
+others is a half, but even, so that fewer of them wait less than the mean."""
 
 
 def continuous_flow(case: Case) -> Flow:
@@ -52,7 +53,7 @@ def continuous_flow(case: Case) -> Flow:
     def stalled(batch: Scalar, decode_s: Scalar, batched: Scalar, iterations: Scalar) -> Scalar:
         """Time that each prompt adds to every decode that it meets [s]."""
         prefill_s, _ = prompts.prefill_moments(batch)
-        interruption_s, _ = prompts.interruption_moments(batch, decode_s)
+        interruption_s, *_ = prompts.interruption_moments(batch, decode_s)
         # A decode that rides along gets one token in an iteration, whatever prompts share it.
         return batched * prefill_s - iterations * (prefill_s - interruption_s)
 
@@ -77,8 +78,8 @@ def continuous_flow(case: Case) -> Flow:
         """
         prefill_s, _ = prompts.prefill_moments(batch)
         together = alone.next_to_decodes(lone_s / prefill_s)
-        some_s, idle = -jnp.expm1(-batch) * decode_s, jnp.exp(-batch)
-        shared = shared_iterations(rate_rps, count, prefill_s, some_s, idle, together)
+        some_s = -jnp.expm1(-batch) * decode_s
+        shared = shared_iterations(rate_rps, count, prefill_s, some_s, together)
         stalled_s = stalled(batch, decode_s, shared.batched, shared.iterations)
         free = jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
         present = rate_rps * sizes.mean_steps * decode_s / free
@@ -112,13 +113,8 @@ def continuous_flow(case: Case) -> Flow:
     riding_s = prefill_edges_s[0] - prompts.lone.edges_s[0]
     joined = prompt_company(case, prefill_cells_s, token_s + riding_s)
     # Who finds prompts everywhere waits no less than who lets an iteration of decodes end.
-    wait_s = jnp.maximum(queue.mean_s + joined.delay_s(queue.chance, count), 0.5 * rest_s)
-    ended_s2 = rest_s**2 / 12.0
-    wait_variance_s2 = jnp.maximum(queue.variation * wait_s**2, ended_s2)
-    # Such a wait is even as theirs is, as long as it varies no more than that.
-    more_s2 = wait_variance_s2 - wait_s**2 / 3.0
-    alike = jnp.clip(1.0 - more_s2 / (_ALIKE * wait_s**2 + 1e-20), 0.0, 1.0)
-    wait_even_s2 = jnp.maximum(even_variance_s2(wait_s, wait_variance_s2), alike * ended_s2)
+    wait_s = jnp.maximum(queue.mean_s + joined.delay_s(queue.chance, count), _FOUND * rest_s)
+    wait_variance_s2 = jnp.maximum(queue.variation * wait_s**2, rest_s**2 / 12.0)
     held_up = stalls(
         decode_s,
         rate_rps * met,
@@ -139,7 +135,7 @@ def continuous_flow(case: Case) -> Flow:
         wait_share=queue.chance * every,
         wait_mean_s=wait_s,
         wait_variance_s2=wait_variance_s2,
-        wait_even_s2=wait_even_s2,
+        wait_even_s2=even_variance_s2(wait_s, wait_variance_s2),
         visit_share=0.0 * every,
         visit_mean_s=0.0 * every,
         visit_variance_s2=0.0 * every,
@@ -152,6 +148,7 @@ def continuous_flow(case: Case) -> Flow:
         step_spare_s=decode_s - alone_s,
         stall_mean_s=held_up.mean_s,
         stall_variance_s2=held_up.variance_s2,
+        stall_third_s3=held_up.third_s3,
         stall_lasting_s2=held_up.lasting_s2,
         link_wait_mean_s=zero,
         token_wait_mean_s=held_up.first_s,

@@ -53,6 +53,8 @@ class Flow(eqx.Module):
     """Interruption by prompts, mean per decode step [s]."""
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
+    stall_third_s3: Scalar
+    """Third central moment of that [s³]."""
     stall_lasting_s2: Scalar
     """Variance of the mean stall per step of a request, as stalls are long on some machines [s²];
     forgotten as those who decode there leave."""

@@ -56,10 +56,10 @@ class Interruptions(eqx.Module):
 
     def prefill_moments(self, batch: Scalar) -> tuple[Scalar, Scalar]:
         """Mean [s] and second moment [s²] of that over prompts."""
-        return cell_moments(*self.prefill_s(batch), self.prompt_weight)
+        return cell_moments(*self.prefill_s(batch), self.prompt_weight)[:2]
 
-    def interruption_moments(self, batch: Scalar, step_s: Scalar) -> tuple[Scalar, Scalar]:
-        """Mean [s] and second moment [s²] of the time by which a prompt delays every decode.
+    def interruption_moments(self, batch: Scalar, step_s: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+        """Mean [s], second [s²] and third moment [s³] of what a prompt delays every decode by.
 
         A decode that rides along gets its token meanwhile.
         """

@@ -32,7 +32,7 @@ from splitmodel.cluster.request_cells import (
 from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
-from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2
+from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2, skewed_delay
 from splitmodel.queueing.percentile import Kinds, Requests, percentiles, tails
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
@@ -156,6 +156,21 @@ def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
     )
 
 
+def _stall_third_s3(case: Case, flow: Flow, sizes: Cells) -> Scalar:
+    """Third central moment of the same [s³], [1, outputs].
+
+    What comes before the first step is taken as an exponential time, and what lasts as a gamma one.
+    """
+    begun_s2 = jnp.maximum(flow.token_wait_variance_s2, 1e-20)
+    lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
+    lasting_s3 = 2.0 * lasting_s2**2 / jnp.maximum(flow.stall_mean_s, 1e-9)
+    return (
+        jnp.minimum(sizes.steps, 1.0) * 2.0 * begun_s2 * jnp.sqrt(begun_s2)
+        + sizes.steps * flow.stall_third_s3
+        + sizes.steps**3 * lasting_s3
+    )
+
+
 def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:
     """Standard deviation of the time that all of a request's steps take [s], [1, outputs]."""
     return sizes.steps * jnp.sqrt(flow.step_variance_s2 * _kept(case, sizes) + 1e-20)
@@ -197,7 +212,8 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Kinds, Kinds
     squares = lag_s**2 + (transfer_s - mean_s) ** 2
     away_s = np.sign(STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
     stall_s, stall_variance_s2 = _stall(case, flow, states)
-    even_s2 = even_variance_s2(stall_s, stall_variance_s2)
+    third_s3 = _stall_third_s3(case, flow, states)
+    delay, even_s2 = skewed_delay(stall_s, stall_variance_s2, third_s3)
     variance_s2 = states.variance(transfer) + flow.join_s**2 / 12.0
     half_s = _half(variance_s2 + batch_half_s**2 / 3.0)
     mean_s = mean_s + 0.5 * flow.join_s + away_s
@@ -215,7 +231,6 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Kinds, Kinds
     weight = jnp.where(share > 0.0, several / jnp.maximum(share, 1e-6), states.weight)
     step_s = states.mean(states.by_prompt(reference_step_s))
     alone = Span(divisor.low * step_s, divisor.high * step_s)
-    delay = delay_from_moments(stall_s, stall_variance_s2 - even_s2)
     return (_requests(time, divisor, delay, weight),), (_requests(time, alone, delay, weight),)
 
 

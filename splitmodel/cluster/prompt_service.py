@@ -26,7 +26,7 @@ class PromptService(eqx.Module):
 
     def lengths(self, weight: Scalar) -> Lengths:
         """Lengths of service in a queue of prompts of which each cell has some, [cells]."""
-        mean_s, second_s2 = cell_moments(self.edges_s, self.cells_s, weight / jnp.sum(weight))
+        mean_s, second_s2, _ = cell_moments(self.edges_s, self.cells_s, weight / jnp.sum(weight))
         return lengths(mean_s, second_s2, self.edges_s, weight)
 
 
@@ -55,7 +55,7 @@ def prompt_service(case: Case, times_s: Scalar) -> PromptService:
     inside_s = (1.0 - place) * low_s + place * high_s
     chord_s = (1.0 - place) * edges_s[:-1] + place * edges_s[1:]
     cells_s = (8.0 * inside_s + chord_s) / 9.0
-    mean_s, second_s2 = cell_moments(edges_s, cells_s, case.sizes.prompt_weight)
+    mean_s, second_s2, _ = cell_moments(edges_s, cells_s, case.sizes.prompt_weight)
     return PromptService(edges_s, cells_s, mean_s, second_s2)
 
 

@@ -77,6 +77,7 @@ def request_flow(case: Case) -> Flow:
         step_spare_s=zero,
         stall_mean_s=zero,
         stall_variance_s2=zero,
+        stall_third_s3=zero,
         stall_lasting_s2=zero,
         link_wait_mean_s=zero,
         token_wait_mean_s=zero,

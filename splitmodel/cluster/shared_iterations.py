@@ -49,7 +49,6 @@ def shared_iterations(
     count: Scalar,
     prefill_s: Scalar,
     decode_s: Scalar,
-    idle: Scalar,
     together: Together,
 ) -> Shared:
     """Prompts wait for the end of a decode iteration, and those who come meanwhile go with them.
@@ -63,7 +62,6 @@ def shared_iterations(
         count: machines.
         prefill_s: iteration of one prompt [s].
         decode_s: decode iteration between, times the chance that anybody decodes [s].
-        idle: chance that nobody does.
         together: what prompts save, next to the decodes that there are.
     """
     sharing, discount = together
@@ -93,6 +91,6 @@ def shared_iterations(
         batched=batched,
         iterations=1.0 - filled * (1.0 - 1.0 / jnp.maximum(prompts, 2.0)),
         busy=jnp.minimum(batched * alone, FULLEST),
-        # Without decodes it gets the next ones as it begins with those it has.
-        cycle_s=decode_s + jnp.maximum(batch_s - prefill_s, 0.0) + idle * prefill_s,
+        # Where hardly anybody decodes, prompts are in an iteration, and half of it is left.
+        cycle_s=jnp.maximum(decode_s + jnp.maximum(batch_s - prefill_s, 0.0), 0.5 * prefill_s),
     )

@@ -81,8 +81,8 @@ def _residual_chance(steps: Scalar, weight: Scalar) -> Scalar:
 
 
 @jax.jit
-def cell_moments(edges: Scalar, cells: Scalar, weight: Scalar) -> tuple[Scalar, Scalar]:
-    """Mean and second moment over requests of a value given at cells' edges and means.
+def cell_moments(edges: Scalar, cells: Scalar, weight: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+    """Mean, second and third moment over requests of a value given at cells' edges and means.
 
     Args:
         edges: shape [cells+1].
@@ -90,5 +90,7 @@ def cell_moments(edges: Scalar, cells: Scalar, weight: Scalar) -> tuple[Scalar, 
         weight: probability of each cell, [cells].
     """
     # Simpson inside each cell: its mean alone would lose the spread of long prompts.
-    square = (edges[:-1] ** 2 + 4.0 * cells**2 + edges[1:] ** 2) / 6.0
-    return jnp.sum(weight * cells), jnp.sum(weight * square)
+    square, cube = (
+        (edges[:-1] ** power + 4.0 * cells**power + edges[1:] ** power) / 6.0 for power in (2, 3)
+    )
+    return jnp.sum(weight * cells), jnp.sum(weight * square), jnp.sum(weight * cube)

@@ -170,6 +170,7 @@ def splitwise_flow(case: Case) -> Flow:
         step_spare_s=iteration_s - alone_s,
         stall_mean_s=away.stall_mean_s,
         stall_variance_s2=away.stall_variance_s2,
+        stall_third_s3=away.stall_third_s3,
         stall_lasting_s2=zero,
         link_wait_mean_s=link.mean_s,
         token_wait_mean_s=link.mean_s + away.begin_s + jnp.where(mixes, 0.0, place_s),

@@ -33,6 +33,8 @@ class Stalls(NamedTuple):
     """Mean per step [s]."""
     variance_s2: Scalar
     """Variance per step [s²]; steps add up independently."""
+    third_s3: Scalar
+    """Third central moment of that [s³]."""
     lasting_s2: Scalar
     """Variance of the mean per step, as long as the same requests decode [s²]."""
     first_s: Scalar
@@ -45,7 +47,7 @@ def stalls(
     step_s: Scalar,
     met_rps: Scalar,
     added_s: Scalar,
-    interruption: tuple[Scalar, Scalar],
+    interruption: tuple[Scalar, Scalar, Scalar],
     rides: Scalar,
     batch: Scalar,
     servers: Scalar,
@@ -60,7 +62,7 @@ def stalls(
         step_s: decode iteration without prompts [s].
         met_rps: prompts that a decode meets, of those at its machine [1/s].
         added_s: time that each of them adds to its decode [s].
-        interruption: mean [s] and second moment [s²] of what one prompt alone adds.
+        interruption: mean [s], second [s²] and third moment [s³] of what one prompt alone adds.
         rides: share of the prompts with which decodes ride along.
         batch: requests that decode together.
         servers: machines, a real number.
@@ -77,11 +79,15 @@ def stalls(
     # An iteration with several prompts is a longer interruption, and less variable than one's.
     iterations = met_rps * shared.iterations * tbt_s
     each_s = added_s / shared.iterations
-    one_s, one_second_s2 = interruption
+    one_s, one_second_s2, one_third_s3 = interruption
     unequal = jnp.clip(one_second_s2 / jnp.maximum(one_s, 1e-9) ** 2 - 1.0, 0.0, 10.0)
     each_second_s2 = each_s**2 * (1.0 + unequal * shared.iterations)
+    skewed = one_third_s3 - 3.0 * one_s * one_second_s2 + 2.0 * one_s**3
+    skewed = jnp.clip(skewed / jnp.maximum(one_s, 1e-9) ** 3, 0.0, 1e3) * shared.iterations**2
+    each_third_s3 = each_s**3 * (1.0 + 3.0 * unequal * shared.iterations + skewed)
     # Who rides along is interrupted at most once per token.
     once = rides * jnp.minimum(iterations, 1.0)
+    third_s3 = each_third_s3 - 3.0 * once * each_second_s2 * each_s + 2.0 * once**2 * each_s**3
 
     # A machine with few decodes gets one prompt after the other until it has as many as others.
     gathering = _GATHERING * several / jnp.maximum(batch, _FEW) ** 2
@@ -97,6 +103,7 @@ def stalls(
     return Stalls(
         mean_s=mean_s,
         variance_s2=iterations * (each_second_s2 - once * each_s**2),
+        third_s3=iterations * third_s3,
         lasting_s2=gathering * mean_s**2,
         first_s=first_s,
         first_variance_s2=first_second_s2 - first_s**2,

@@ -96,7 +96,7 @@ def transfers_of(case: Case, prompt: Instance, token: Instance, on_prompt: Costs
     moving = jnp.sum(jnp.where(load.output_tokens > 1.0, load.weight, 0.0), axis=1)
     if case.semantics.transfer_bytes_per_s is not None:
         moving = jnp.zeros_like(moving)
-    tokens = cell_moments(load.prompt_edges_tokens, load.prompt_tokens, moving)
+    tokens = cell_moments(load.prompt_edges_tokens, load.prompt_tokens, moving)[:2]
     out, into = (
         _links(case, cluster.prompt, prompt, tokens),
         _links(case, cluster.token, token, tokens),

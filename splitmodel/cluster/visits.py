@@ -25,6 +25,8 @@ class Visits(NamedTuple):
     """Interruption of decodes, mean per step [s]."""
     stall_variance_s2: Scalar
     """Its variance per step [s²]; steps add up independently."""
+    stall_third_s3: Scalar
+    """Third central moment of that [s³]."""
     begin_s: Scalar
     """Wait of decodes that come while a prompt is there, mean over requests [s]."""
     begin_variance_s2: Scalar
@@ -67,7 +69,9 @@ def visits(
     stall_s = all_rps * each_s * mixed.met / steps_rps
     # Who is there at the first visit sees some of the others: few requests have all the stalls.
     seen = mixed.met / jnp.maximum(mixed.begun, 1e-9)
+    each_third_s3 = jnp.sum(visitors_rps * interruption_s**3) / all_rps
     second_s2 = seen * each_second_s2 + seen**2 * each_s**2
+    third_s3 = seen * each_third_s3 + 3.0 * seen**2 * each_second_s2 * each_s + seen**3 * each_s**3
 
     # Most decodes that come during a visit were assigned before it began.
     early_s = jnp.minimum(service.cells_s, ahead_s)
@@ -91,6 +95,7 @@ def visits(
     return Visits(
         stall_mean_s=stall_s,
         stall_variance_s2=all_rps * mixed.begun / steps_rps * second_s2,
+        stall_third_s3=all_rps * mixed.begun / steps_rps * third_s3,
         begin_s=begin_s,
         begin_variance_s2=begin_second_s2 - begin_s**2,
         wait_s=jnp.maximum(wait_s, 0.0),

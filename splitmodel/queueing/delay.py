@@ -19,6 +19,9 @@ from splitmodel.units import Scalar
 
 _TINY_S = 1e-7
 """Delays below this are zero for every purpose here; keeps divisions finite [s]."""
+_MOST_SKEWED = 30.0
+"""Variance of an exponential time that is as skewed, over a delay's own, beyond which that counts
+as this."""
 _LEAST_DEVIATION = 1e-5
 """Of a delay, over its mean, for the same reason. Small, as it begins by that much too early."""
 
@@ -78,6 +81,35 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     rest_s = 0.25 * mean_s * (1.0 + jnp.sqrt(jnp.maximum(12.0 * squared - 3.0, 1e-6)))
     most_s2 = jnp.where(squared > 0.25, jnp.maximum(variance_s2 - rest_s**2, 0.0), even_s2)
     return jnp.minimum(even_s2, most_s2)
+
+
+@jax.jit
+def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple[Delay, Scalar]:
+    """Delay with three moments, without a part that is even, and the variance of that [s²].
+
+    Shapes broadcast. What is even has no third central moment. Of a delay that is less skewed than
+    an exponential one of its variance a part is even, as `even_variance_s2` tells at most; one that
+    is more skewed comes to nothing beyond a shift in most cases.
+
+    Args:
+        mean_s: mean, at least zero [s].
+        variance_s2: variance, at least zero [s²].
+        third_s3: third central moment [s³].
+    """
+    mean_s = jnp.maximum(mean_s, _TINY_S)
+    variance_s2 = jnp.maximum(variance_s2, (_LEAST_DEVIATION * mean_s) ** 2)
+    # An exponential time of this variance has that third moment.
+    alike_s2 = jnp.exp(2.0 / 3.0 * jnp.log(jnp.maximum(0.5 * third_s3, 1e-30)))
+    least_s2 = variance_s2 - even_variance_s2(mean_s, variance_s2)
+    random_s2 = jnp.clip(alike_s2, least_s2, variance_s2)
+    # Squared skewness (6 − 6c + 2c²)²/(c(2 − c)³) of one with the chance c, solved for it to 5%.
+    skewness = 4.0 * jnp.clip(alike_s2 / random_s2, 1.0, _MOST_SKEWED) ** 3
+    chance = 4.5 / (skewness + 2.25 - 112.0 / skewness**3)
+    # With more, the shift would be negative.
+    chance = jnp.minimum(chance, 2.0 * mean_s**2 / (mean_s**2 + random_s2))
+    scale_s = jnp.sqrt(random_s2 / (chance * (2.0 - chance)))
+    shift_s = jnp.maximum(mean_s - chance * scale_s, 0.0)
+    return Delay(shift_s, chance, scale_s), variance_s2 - random_s2
 
 
 @jax.jit

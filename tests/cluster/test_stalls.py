@@ -19,7 +19,7 @@ def held_up(load, rides=0.0, servers=1.0, batch=1e3):
     shared = Shared(occupied=load, batched=one, iterations=one, busy=load, cycle_s=one)
     rest_s = 0.5 * PREFILL_S * one
     queue = Delays(load, rest_s / (1.0 - load), one, rest_s, rest_s, rest_s**2)
-    moments = (PREFILL_S * one, PREFILL_S**2 * one)
+    moments = (PREFILL_S * one, PREFILL_S**2 * one, PREFILL_S**3 * one)
     rest = (jnp.asarray(rides), jnp.asarray(batch), servers, shared, queue)
     return stalls(
         STEP_S * one, rate_rps * one, PREFILL_S * one, moments, *rest, PREFILL_S * one, one
@@ -39,8 +39,10 @@ def test_steps_take_longer_by_the_share_of_time_in_prompts():
 
 def test_rare_prompts_are_a_compound_poisson_process():
     load = 1e-3
-    expected = load / PREFILL_S * STEP_S * PREFILL_S**2
-    assert float(held_up(load).variance_s2) == pytest.approx(expected, rel=0.01)
+    steps = load / PREFILL_S * STEP_S
+    found = held_up(load)
+    assert float(found.variance_s2) == pytest.approx(steps * PREFILL_S**2, rel=0.01)
+    assert float(found.third_s3) == pytest.approx(steps * PREFILL_S**3, rel=0.01)
 
 
 def test_one_prompt_in_every_step_is_certain():

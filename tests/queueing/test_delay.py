@@ -1,4 +1,4 @@
-"""Two-moment delays, against numerical integration of their tails."""
+"""Delays of two and three moments, against numerical integration of their tails."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from splitmodel.queueing.delay import delay_from_moments, even_variance_s2, mean_tail
+from splitmodel.queueing.delay import delay_from_moments, even_variance_s2, mean_tail, skewed_delay
 
 pytestmark = pytest.mark.numerics
 
@@ -51,6 +51,36 @@ def test_even_part_and_the_rest_begin_at_zero_or_later(cv):
     assert begins_s >= -1e-3 * mean_s
     if 0.55 <= cv < 1.0:
         assert begins_s == pytest.approx(0.0, abs=1e-3 * mean_s)
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.1, 0.3, 0.6, 0.9, 1.0])
+def test_three_moments_are_reproduced(chance):
+    """Of a delay of that chance, beyond a shift."""
+    scale_s, shift_s = 0.5, 1.0
+    variance_s2 = chance * (2.0 - chance) * scale_s**2
+    third_s3 = (6.0 * chance - 6.0 * chance**2 + 2.0 * chance**3) * scale_s**3
+    mean_s = shift_s + chance * scale_s
+    found, even_s2 = skewed_delay(*map(jnp.asarray, (mean_s, variance_s2, third_s3)))
+    assert float(found.mean_s) == pytest.approx(mean_s, rel=1e-5)
+    assert float(found.variance_s2) == pytest.approx(variance_s2, rel=1e-4)
+    assert float(found.chance) == pytest.approx(chance, rel=0.08)
+    assert float(even_s2) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("cv", [0.2, 0.6, 0.95, 1.5, 4.0])
+@pytest.mark.parametrize("skewness", [0.0, 0.5, 1.5, 3.0, 20.0])
+def test_mean_and_variance_are_those_of_any_third_moment(cv, skewness):
+    """With the even part, and nothing begins before zero."""
+    mean_s, variance_s2 = 2.0, (2.0 * cv) ** 2
+    third_s3 = skewness * variance_s2**1.5
+    found, even_s2 = skewed_delay(*map(jnp.asarray, (mean_s, variance_s2, third_s3)))
+    assert float(found.mean_s) == pytest.approx(mean_s, rel=1e-4)
+    assert float(found.variance_s2 + even_s2) == pytest.approx(variance_s2, rel=1e-4)
+    assert float(found.shift_s - jnp.sqrt(3.0 * even_s2)) >= -1e-3 * mean_s
+    if skewness == 0.0:
+        assert float(even_s2) == pytest.approx(
+            float(even_variance_s2(jnp.asarray(mean_s), jnp.asarray(variance_s2))), abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("cv", [0.5, 2.0])
