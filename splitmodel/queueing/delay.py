@@ -1,4 +1,4 @@
-"""A random delay by its first two moments: an atom at a shift, then an exponential tail.
+"""A random delay by its first two or three moments: an atom at a shift, then an exponential tail.
 
 Delays more variable than an exponential are zero with some probability and exponential
 otherwise, as the wait of an M/M/n queue is; less variable ones are a constant plus an
@@ -88,8 +88,8 @@ def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple
     """Delay with three moments, without a part that is even, and the variance of that [s²].
 
     Shapes broadcast. What is even has no third central moment. Of a delay that is less skewed than
-    an exponential one of its variance a part is even, as `even_variance_s2` tells at most; one that
-    is more skewed comes to nothing beyond a shift in most cases.
+    an exponential one of its variance a part is even, at most what `even_variance_s2` tells; one
+    that is more skewed is the shift alone in most cases.
 
     Args:
         mean_s: mean, at least zero [s].

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
 
@@ -310,9 +310,8 @@ def _found(cells: tuple[_Cells, ...], tried: jax.Array) -> jax.Array:
 
 def _tails(cells: tuple[_Cells, ...], points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
-    return jax.vmap(lambda cells, points: jax.vmap(partial(_tail, cells))(points))(
-        _flat(cells, 1), points
-    )
+    at_levels = jax.vmap(_tail, in_axes=(None, 0))
+    return jax.vmap(at_levels)(_flat(cells, 1), points)
 
 
 @_found.defjvp
