@@ -88,3 +88,19 @@ class Flow(eqx.Module):
         visit_s2 = self.visit_variance_s2 + self.visit_mean_s**2
         waits_s2 = self.wait_share * waited_s2 + self.visit_share * visit_s2
         return waits_s2 + self.at_once_share * self.rest_s**2 / 3.0
+
+    @property
+    def before_prefill_third_s3(self) -> Scalar:
+        """Third moment of that [s³], [cells]."""
+        uneven_s2 = self.wait_variance_s2 - self.wait_even_s2
+        waited_s3 = _third_s3(self.wait_mean_s, self.wait_variance_s2, uneven_s2)
+        visit_s3 = _third_s3(self.visit_mean_s, self.visit_variance_s2, self.visit_variance_s2)
+        waits_s3 = self.wait_share * waited_s3 + self.visit_share * visit_s3
+        return waits_s3 + self.at_once_share * self.rest_s**3 / 4.0
+
+
+def _third_s3(mean_s: Scalar, variance_s2: Scalar, exponential_s2: Scalar) -> Scalar:
+    """Third moment of a time of which part of the variance is exponential, the rest even [s³]."""
+    exponential_s2 = jnp.maximum(exponential_s2, 1e-20)
+    central_s3 = 2.0 * exponential_s2 * jnp.sqrt(exponential_s2)
+    return central_s3 + 3.0 * mean_s * variance_s2 + mean_s**3

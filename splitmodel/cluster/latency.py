@@ -32,7 +32,7 @@ from splitmodel.cluster.request_cells import (
 from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
-from splitmodel.queueing.delay import Delay, delay_from_moments, even_variance_s2, skewed_delay
+from splitmodel.queueing.delay import Delay, delay_from_moments, skewed_delay
 from splitmodel.queueing.percentile import Kinds, Requests, percentiles, tails
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
@@ -251,9 +251,14 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Ki
     wait_s = over_prompts(flow.before_prefill_s, sizes.shares)
     wait_second_s2 = over_prompts(flow.before_prefill_second_s2, sizes.shares)
     wait_variance_s2 = jnp.maximum(wait_second_s2 - wait_s**2, 0.0)
+    wait_third_s3 = over_prompts(flow.before_prefill_third_s3, sizes.shares)
+    wait_third_s3 = wait_third_s3 - 3.0 * wait_s * wait_second_s2 + 2.0 * wait_s**3
     stall_s, stall_variance_s2 = _stall(case, flow, sizes)
-    delay_s, delay_variance_s2 = wait_s + stall_s, wait_variance_s2 + stall_variance_s2
-    even_s2 = even_variance_s2(delay_s, delay_variance_s2)
+    delay, even_s2 = skewed_delay(
+        wait_s + stall_s,
+        wait_variance_s2 + stall_variance_s2,
+        wait_third_s3 + _stall_third_s3(case, flow, sizes),
+    )
     own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2
     shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
     least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
@@ -286,7 +291,6 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Ki
     reference_half = half_s * covariance_s2 / jnp.maximum(variance_s2 + own_s2, least_s2)
     alone = around(middle, jnp.clip(reference_half, -most, most))
 
-    delay = delay_from_moments(delay_s, delay_variance_s2 - even_s2)
     weight = sizes.weight
     return (_requests(time, None, delay, weight),), (_requests(time, alone, delay, weight),)
 

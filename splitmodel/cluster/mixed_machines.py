@@ -2,7 +2,9 @@
 
 The first prompt of a burst takes a machine out of the token pool. The next ones go there, too,
 until its queue is long; new decodes go to the machines that are left. It returns when its last
-decode has ended and no prompt is there, so that bursts that are short keep machines for long.
+decode has ended and no prompt is there, so that bursts that are short keep machines for long. Of
+the others each then has more decodes, the next one that is taken needs longer to get empty, and
+where all are mixed, or the others full, none does.
 
 References:
     Patel et al., Splitwise, ISCA 2024, section IV-A (mixed pool); Kleinrock, Queueing Systems I
@@ -14,22 +16,27 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
 from splitmodel.cluster.case import Case
+from splitmodel.queueing.latch import latched_share
 from splitmodel.units import Scalar
 
-_JOINED = 0.5
-"""Visits that take another machine out of the pool, as a share, where many are mixed."""
-_FEWEST = 0.6
-"""Decodes on the machine to which the first visit goes, over the mean."""
-_MOST = 0.9
-"""Largest share of the token machines that is mixed."""
-_FEW, _STEADY = 4.0, 2.0
-"""With more machines, the number that is mixed varies less than that of independent ones: of the
-chance of a large number, the power is larger by so much where they are many."""
-_LATCHED_S = 500.0
-"""Time for which a cluster is looked at that can no longer get out of the mixed pool."""
+_FEWER = 2.0
+"""Decodes that the machine of a first visit has fewer than others, over their square root."""
+_NONE = 0.3
+"""Machines without a decode, over those that there were if decodes were not balanced."""
+_BURSTS = 1.2
+"""Visits in the time for which one keeps a machine count this much: they come in bursts."""
+_MOST, _LEAST_LEFT = 0.95, 0.02
+"""Largest share of the token machines that is mixed, if not all are, and least share that has
+decodes."""
+_ROUNDS = 5
+"""From none to the number that is mixed; as each has more, others have more decodes."""
+_IN_A_ROW = 1.1
+"""Visits in a row to a machine that always is mixed, seen by one decode as one."""
+_EMPTIES, _EVEN = 0.1, 0.73
+"""How often one of machines that are always mixed gets empty, over what chance would tell where
+decodes were not balanced, and the decodes of each that count for that."""
 
 
 class Mixed(NamedTuple):
@@ -45,6 +52,17 @@ class Mixed(NamedTuple):
     """Share of all decodes that come while a prompt is there."""
 
 
+class _Visit(NamedTuple):
+    """A first visit."""
+
+    fewest: Scalar
+    """Decodes that it meets."""
+    kept_s: Scalar
+    """Time for which it keeps the machine [s]."""
+    chance: Scalar
+    """Share of the visits that are the first to their machine."""
+
+
 def mixed_machines(
     case: Case,
     visits_rps: Scalar,
@@ -54,6 +72,7 @@ def mixed_machines(
     step_s: Scalar,
     servers: Scalar,
     most: Scalar,
+    helped: Scalar,
 ) -> Mixed:
     """Machines that visits keep mixed.
 
@@ -66,47 +85,80 @@ def mixed_machines(
         step_s: decode iteration [s].
         servers: token machines, a real number.
         most: largest decode batch.
+        helped: chance that machines of the other pool take decodes, too.
     """
-    # The largest rest of those who decode there.
-    steps, residual = case.load.output_edges_tokens - 1.0, case.sizes.residual_chance
-    some = 1.0 - jnp.exp(batch * jnp.log(jnp.maximum(1.0 - residual, 1e-9)))
-    longest = steps[0] * some[0] + jnp.sum(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
-    drain_s = longest * step_s
-    rest_s = jnp.maximum(case.sizes.residual_steps * step_s, 1e-9)
+    steps, sizes = case.load.output_edges_tokens - 1.0, case.sizes
+    staying = jnp.log(jnp.maximum(1.0 - sizes.residual_chance, 1e-9))
+    rest_s = jnp.maximum(sizes.residual_steps * step_s, 1e-9)
+    stay_s = jnp.maximum(sizes.mean_steps * step_s, 1e-9)
+    visits_rps, several = jnp.maximum(visits_rps, 1e-12), jnp.maximum(servers, 1.0)
+    visit_s = jnp.maximum(busy / visits_rps, 1e-6)
+    ahead = early / (visits_rps * stay_s)
     wanting = batch * servers
 
-    # The only visit of a burst takes a machine, of many some do; no more than decodes can spare.
-    alone = visits_rps * drain_s
-    draining = _JOINED * alone - (1.0 - _JOINED) * jnp.expm1(-alone)
-    limit = jnp.maximum(jnp.minimum(_MOST * servers, servers - wanting / most), 0.02 * servers)
-    fill = jnp.minimum((busy + draining) / limit, 1e6)
-    mixed = limit * fill / (1.0 + fill**3) ** (1.0 / 3.0)
-    # Not more machines begin to be mixed than cease to.
-    begins = jnp.where(alone > 1e-4, jnp.minimum(draining, mixed) / jnp.maximum(alone, 1e-4), 1.0)
-    prefilling = jnp.minimum(busy / jnp.maximum(mixed, 1e-9), 0.6)
-    kept = visits_rps * begins * batch * rest_s / (1.0 - prefilling)
-    decodes = jnp.maximum(kept, wanting - (servers - mixed) * most)
-    decodes = jnp.minimum(decodes, wanting * mixed / servers)
-    left = (servers - mixed) / (1.0 - decodes / jnp.maximum(wanting, 1e-9))
-    begun = _FEWEST * begins * batch
-    met = begun + (1.0 - begins) * decodes / jnp.maximum(mixed, 1e-9)
+    def each_of(mixed: Scalar, like_others: Scalar) -> Scalar:
+        """Decodes on each of the others, where so many mixed machines have as many as these."""
+        others = jnp.maximum(servers - mixed + like_others, _LEAST_LEFT * servers)
+        return jnp.minimum(wanting / others, most)
 
-    # All of few machines may be mixed. Decodes then go to them, and keep them so.
-    others = jnp.maximum(servers, 1.0) - 1.0
-    several = others * jnp.log(jnp.maximum(mixed, 1e-9)) - mixed - gammaln(others + 1.0)
-    steady = 1.0 + _STEADY * (1.0 - _FEW / jnp.maximum(servers, _FEW))
-    enters_ps = visits_rps * begins * jnp.exp(steady * several)
-    leaves_ps = 1.0 / _LATCHED_S + servers * batch * jnp.exp(-batch) / rest_s
-    latched = enters_ps / (enters_ps + leaves_ps)
+    def first(each: Scalar) -> _Visit:
+        fewest = each / (1.0 + _FEWER / jnp.sqrt(each + 1e-6))
+        # The largest rest of those who decode there.
+        some = 1.0 - jnp.exp(fewest * staying)
+        longest = steps[0] * some[0] + jnp.sum(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
+        kept_s = longest * step_s + visit_s
+        # Alone in that time, or of many that need as many machines as visit at once at most.
+        others = _BURSTS * visits_rps * kept_s + 1e-4
+        together = jnp.sqrt(visit_s / kept_s)
+        return _Visit(fewest, kept_s, together - (1.0 - together) * jnp.expm1(-others) / others)
+
+    mixed = like_others = jnp.zeros_like(busy)
+    for _ in range(_ROUNDS):
+        each = each_of(mixed, like_others)
+        visit = first(each)
+        wanted = visits_rps * visit.chance * visit.kept_s
+        fill = wanted / (_MOST * servers)
+        mixed = wanted / jnp.sqrt(jnp.sqrt(1.0 + fill**4))
+        # Those that were there, and those that were assigned to it before.
+        had = visits_rps * visit.chance * (visit.fewest + ahead * each) * rest_s
+        like_others = jnp.minimum(had / jnp.maximum(each, 1e-6), mixed)
+    # Not more machines begin to be mixed than cease to.
+    begins = visit.chance * jnp.minimum(mixed / jnp.maximum(wanted, 1e-20), 1.0)
+    # Who comes while the token pool is full goes to mixed machines, too.
+    had = jnp.minimum(like_others * each, wanting)
+    decodes = jnp.maximum(had, wanting - (servers - mixed) * most)
+    decodes = jnp.minimum(decodes, wanting * mixed / servers)
+    # Of many machines with few decodes, some has none, and the visit goes there.
+    finds = begins * visit.fewest * jnp.exp(-_NONE * servers * jnp.exp(-each))
+    per_mixed = (1.0 - begins) / jnp.maximum(mixed, 1e-9)
+    left = (servers - mixed) / (1.0 - decodes / jnp.maximum(wanting, 1e-9))
+    met = finds + per_mixed * decodes
+    begun = finds + per_mixed * jnp.maximum(decodes - had, 0.0) / _IN_A_ROW
+
+    # Without any other machine, or with those full that are left, decodes go to mixed machines and
+    # keep them so; but to the other pool if that helps.
+    full = jnp.maximum((1.0 - helped) * wanting / most, 1.0) - 1.0
+    top = jnp.maximum(servers - 1.0 - full, 0.0)
+    halfway = 0.5 * (mixed + jnp.maximum(top, mixed))
+    visit = first(each_of(halfway, like_others))
+    latched = latched_share(
+        visits_rps * begins,
+        visits_rps * visit.chance * visit.kept_s,
+        top,
+        _EMPTIES * servers * batch * jnp.exp(-_EVEN * batch) / rest_s,
+    )
     # There is no other machine than the only one.
-    latched = 1.0 - (1.0 - latched) * (1.0 - jnp.maximum(servers, 1.0) ** -4)
+    latched = 1.0 - (1.0 - latched) * (1.0 - several**-4)
+    # More are mixed by and by: half of those that are full.
+    apart = 0.5 * full * most
+    crowd = jnp.maximum(wanting - apart, 0.0) / jnp.maximum(servers - 0.5 * full, 1e-6)
+    in_full = apart / jnp.maximum(wanting, 1e-9)
+    together = in_full * most + (1.0 - in_full) * crowd
     # Where there is a choice, decodes avoid machines with a prompt once they can know of it.
-    coming = (begins + latched * (1.0 - begins)) * early + latched * (busy - early) / (others + 1.0)
-    # Who has decoded for longer has more often met a prompt before.
-    anew = 1.0 / (1.0 + visits_rps / (others + 1.0) * rest_s)
+    coming = (begins + latched * (1.0 - begins)) * early + latched * (busy - early) / several
     return Mixed(
-        left=left + latched * (servers - left),
-        met=met + latched * (batch - met),
-        begun=begun + latched * (anew * batch - begun),
-        coming=jnp.minimum(coming / (others + 1.0), 1.0),
+        left=left + latched * (wanting / jnp.maximum(together, 1e-9) - left),
+        met=met + latched * (crowd - met),
+        begun=begun + latched * (crowd / _IN_A_ROW - begun),
+        coming=jnp.minimum(coming / several, 1.0),
     )

@@ -124,6 +124,7 @@ def splitwise_flow(case: Case) -> Flow:
         wanting / decoded_rps,
         token_servers,
         on_token.most,
+        any_moved,
     )
     batch = jnp.minimum(wanted_on(mixed.left) * (1.0 - moved), on_token.most)
     uneven = unevenness(mixed.left, sizes.resident_spread)

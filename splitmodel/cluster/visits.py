@@ -67,11 +67,14 @@ def visits(
     each_second_s2 = jnp.sum(visitors_rps * interruption_s**2) / all_rps
     steps_rps = jnp.maximum(load.rate_rps * sizes.mean_steps, 1e-9)
     stall_s = all_rps * each_s * mixed.met / steps_rps
-    # Who is there at the first visit sees some of the others: few requests have all the stalls.
+    # Who is there at the first visit sees some of the others: few requests have all the stalls. How
+    # many is geometric, with these factorial moments.
     seen = mixed.met / jnp.maximum(mixed.begun, 1e-9)
+    more = jnp.maximum(seen - 1.0, 0.0)
+    pairs, triples = 2.0 * seen * more, 6.0 * seen * more**2
     each_third_s3 = jnp.sum(visitors_rps * interruption_s**3) / all_rps
-    second_s2 = seen * each_second_s2 + seen**2 * each_s**2
-    third_s3 = seen * each_third_s3 + 3.0 * seen**2 * each_second_s2 * each_s + seen**3 * each_s**3
+    second_s2 = seen * each_second_s2 + pairs * each_s**2
+    third_s3 = seen * each_third_s3 + 3.0 * pairs * each_second_s2 * each_s + triples * each_s**3
 
     # Most decodes that come during a visit were assigned before it began.
     early_s = jnp.minimum(service.cells_s, ahead_s)
@@ -84,13 +87,13 @@ def visits(
     # even until some decode ends.
     backlog_s = cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
     crowd_s = (_ALONE + _CROWDED * busy / (1.0 + busy)) * backlog_s
-    some, end_steps = first_end(case, mixed.met)
+    some, end_steps, end_steps2 = first_end(case, mixed.met)
     shortest, longest = load.prompt_edges_tokens[:-1], load.prompt_edges_tokens[1:]
     beyond = (longest - cluster.max_batch_tokens) / jnp.maximum(longest - shortest, 1e-6)
     beyond = jnp.clip(beyond, 0.0, 1.0)
-    end_s = end_steps * step_s
-    rest_s = some * ((1.0 - beyond) * 0.5 * step_s + beyond * end_s)
-    rest_second_s2 = some * ((1.0 - beyond) * step_s**2 / 3.0 + beyond * 2.0 * end_s**2)
+    rest_s = (1.0 - beyond) * some * 0.5 * step_s + beyond * end_steps * step_s
+    rest_second_s2 = (1.0 - beyond) * some / 3.0 + beyond * end_steps2
+    rest_second_s2 = rest_second_s2 * step_s**2
     wait_s = crowd_s + rest_s + service.cells_s - on_prompt.service.cells_s
     return Visits(
         stall_mean_s=stall_s,

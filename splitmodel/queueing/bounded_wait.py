@@ -51,10 +51,12 @@ class BoundedFit(NamedTuple):
     many rests."""
     least: float | Scalar = 0.82
     """Nobody is turned away where nobody waits: no limit is nearer than this many services."""
-    behind: float | Scalar = 0.415
-    behind_rare: float | Scalar = 1.33
-    """Chance that somebody waits at the shortest queue: this, times this power of the chance that
-    all servers are busy. That is enough for the largest customers to be turned away."""
+    behind: float | Scalar = 0.41
+    behind_of_few: float | Scalar = 8.0
+    behind_rare: float | Scalar = 1.45
+    """Chance that somebody waits at the shortest queue: the first, times one and the second times
+    (n − 1)/n², times this power of the chance that all servers are busy; at most one. That is
+    enough for the largest customers to be turned away."""
     company: float | Scalar = 0.641
     company_of_few: float | Scalar = 0.546
     """Variance by whom a customer is served with, in squares of a service: where all is full, and
@@ -188,8 +190,9 @@ def bounded_wait(
     stays, first, second = (busy * _product(stay, part) for part in parts)
     # A delay without a density is one of no time, too.
     far = busy * _product(1.0 - stay, parts[0])
-    behind = fit.behind * all_busy**fit.behind_rare
-    behind = behind * jnp.sqrt(jnp.minimum(_MANY / servers, 1.0))
+    few = 1.0 + fit.behind_of_few * (servers - 1.0) / servers**2
+    behind = fit.behind * few * jnp.sqrt(jnp.minimum(_MANY / servers, 1.0))
+    behind = jnp.minimum(behind * all_busy**fit.behind_rare, 1.0)
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
     mean_s = first / delayed
     variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)

@@ -88,8 +88,9 @@ def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple
     """Delay with three moments, without a part that is even, and the variance of that [s²].
 
     Shapes broadcast. What is even has no third central moment. Of a delay that is less skewed than
-    an exponential one of its variance a part is even, at most what `even_variance_s2` tells; one
-    that is more skewed is the shift alone in most cases.
+    an exponential one of its variance a part is even, at most what `even_variance_s2` tells, and at
+    least half of that, as what has many parts is even in the middle however long its tail. One that
+    is more skewed is the shift alone in most cases.
 
     Args:
         mean_s: mean, at least zero [s].
@@ -101,7 +102,7 @@ def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple
     # An exponential time of this variance has that third moment.
     alike_s2 = jnp.exp(2.0 / 3.0 * jnp.log(jnp.maximum(0.5 * third_s3, 1e-30)))
     least_s2 = variance_s2 - even_variance_s2(mean_s, variance_s2)
-    random_s2 = jnp.clip(alike_s2, least_s2, variance_s2)
+    random_s2 = jnp.clip(alike_s2, least_s2, 0.5 * (least_s2 + variance_s2))
     # Squared skewness (6 − 6c + 2c²)²/(c(2 − c)³) of one with the chance c, solved for it to 5%.
     skewness = 4.0 * jnp.clip(alike_s2 / random_s2, 1.0, _MOST_SKEWED) ** 3
     chance = 4.5 / (skewness + 2.25 - 112.0 / skewness**3)

@@ -19,8 +19,8 @@ def case(case_of):
     return case_of(outputs.round())
 
 
-def mixed(case, visits_rps, busy, batch=20.0, servers=10.0):
-    arguments = (visits_rps, busy, 0.5 * busy, batch, STEP_S, servers, MOST)
+def mixed(case, visits_rps, busy, batch=20.0, servers=10.0, helped=0.0):
+    arguments = (visits_rps, busy, 0.5 * busy, batch, STEP_S, servers, MOST, helped)
     return mixed_machines(case, *(jnp.asarray(each, dtype=float) for each in arguments))
 
 
