@@ -63,12 +63,11 @@ _FAR = 1.2
 """Logarithm of a share beyond an SLO over what that allows, at which it counts little."""
 _FEWEST = 2e-3
 """Share beyond an SLO that a run does not tell."""
-_GONE = (0.06, 0.2)
-"""Errors of the share elsewhere that count as much as an error of everything by a factor e: of all
-prompts, and of those that go there."""
+_GONE, _GONE_SEEN = 2e-4, 3e-3
+"""Share elsewhere that is as good as none, and below which it counts less, as few prompts tell."""
 _WEIGHTS = {
     "beyond": (1.5, 0.15),
-    "elsewhere": (1.0, 0.1),
+    "elsewhere": (1.0, 0.3),
     "chance": (1.0, 0.1),
     "mean": (1.0, 0.1),
     "sizes": (3.0, 0.1),
@@ -240,13 +239,14 @@ def _found(fits: Fits, pools: Pool) -> Found:
 
 
 def errors(fits: Fits, pools: Pool, simulated: Found) -> dict[str, jax.Array]:
-    """Errors by name, as logarithms but for the share elsewhere, [pools].
+    """Errors by name, as logarithms, [pools].
 
     Those beyond SLOs are [pools, 3], those of sizes are of their means over the mean of all and are
     [pools, sizes]. What is seldom seen has small ones, and shares far from what an SLO allows.
     """
     found = _found(fits, pools)
-    gone = (found.elsewhere - simulated.elsewhere) / (_GONE[0] + _GONE[1] * simulated.elsewhere)
+    gone = jnp.log((found.elsewhere + _GONE) / (simulated.elsewhere + _GONE))
+    gone = jnp.minimum(jnp.sqrt(simulated.elsewhere / _GONE_SEEN), 1.0) * gone
     seen = jnp.minimum(jnp.sqrt(simulated.chance / _RARE), 1.0)
     away = jnp.log(jnp.maximum(simulated.beyond, 1e-6) / jnp.asarray(EXCEEDED)) / _FAR
     near = jnp.where(simulated.beyond > _FEWEST, jnp.exp(-0.5 * away**2), 0.0)

@@ -35,16 +35,18 @@ def rests(outputs, rng, count):
 
 @pytest.mark.parametrize("decodes", [0.05, 1.0, 5.0])
 def test_first_of_a_poisson_number_of_rests(case, outputs, decodes):
-    """The chance that there is any, and the mean square root of what it takes."""
+    """The chance that there is any, and the mean and the mean square root of what it takes."""
     rng = np.random.default_rng(3)
     numbers = rng.poisson(decodes, size=40_000)
     there = numbers[numbers > 0]
     begins = np.concatenate([[0], np.cumsum(there)[:-1]])
     firsts = np.minimum.reduceat(rests(outputs, rng, there.sum()), begins)
-    some, steps = first_end(case, jnp.asarray(decodes))
-    assert float(some) == pytest.approx((numbers > 0).mean(), rel=0.05)
-    root = np.sqrt(np.pi * float(steps)) / 2.0
-    assert root == pytest.approx(np.sqrt(firsts).mean(), rel=0.1)
+    some, mean, second = map(float, first_end(case, jnp.asarray(decodes)))
+    assert some == pytest.approx((numbers > 0).mean(), rel=0.05)
+    assert mean == pytest.approx(some * firsts.mean(), rel=0.1)
+    scale = second / (2.0 * mean)
+    root = mean / scale * np.sqrt(np.pi * scale) / 2.0
+    assert root == pytest.approx(some * np.sqrt(firsts).mean(), rel=0.1)
 
 
 def test_what_is_left_of_those_who_decode(case, outputs):
@@ -55,7 +57,7 @@ def test_what_is_left_of_those_who_decode(case, outputs):
 
 
 def test_nobody_decodes(case):
-    some, _ = first_end(case, jnp.asarray(0.0))
-    assert float(some) == 0.0
+    some, mean, second = first_end(case, jnp.asarray(0.0))
+    assert float(some) == float(mean) == float(second) == 0.0
     slope = jax.grad(lambda decodes: first_end(case, decodes)[1])(jnp.asarray(0.0))
     assert np.isfinite(float(slope))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import digamma
 
 from splitmodel.cluster.mixed_machines import mixed_machines
 
@@ -32,10 +33,12 @@ def test_without_visits_all_machines_are_left(case):
 def test_a_rare_visit_takes_a_machine_until_its_last_decode_ends(case):
     """The largest of b exponential times is their harmonic number times the mean."""
     visits_rps, batch = 1e-5, 20
-    drain_s = STEP_S * MEAN * np.sum(1.0 / np.arange(1, batch + 1))
+    # The machine with the fewest has two deviations less.
+    fewest = batch / (1.0 + 2.0 / np.sqrt(batch))
+    drain_s = STEP_S * MEAN * (digamma(fewest + 1.0) + np.euler_gamma)
     found = mixed(case, visits_rps, 0.0, batch)
     # Its decodes are on no other machine meanwhile: nearly a machine less them.
-    rest = STEP_S * MEAN * visits_rps / 10.0
+    rest = STEP_S * MEAN * visits_rps * fewest / batch / 10.0
     expected = 10.0 * (1.0 - visits_rps * drain_s / 10.0) / (1.0 - rest)
     assert 10.0 - float(found.left) == pytest.approx(10.0 - expected, rel=0.1)
 
@@ -44,6 +47,18 @@ def test_the_only_machine_cannot_be_avoided(case):
     found = mixed(case, 0.5, 0.1, servers=1.0)
     assert float(found.left) == pytest.approx(1.0)
     assert float(found.met) == pytest.approx(20.0)
+
+
+def test_all_machines_are_mixed_where_many_prompts_visit(case):
+    """Decodes then come to all of them again, and each prompt meets as many as there are."""
+    found = mixed(case, 20.0, 4.0, servers=12.0)
+    assert float(found.left) == pytest.approx(12.0, rel=0.01)
+    assert float(found.met) == pytest.approx(20.0, rel=0.01)
+
+
+def test_with_a_full_token_pool_decodes_keep_machines_mixed_unless_others_take_them(case):
+    few, many = (mixed(case, 0.05, 0.01, batch=0.9 * MOST, helped=helped) for helped in (1.0, 0.0))
+    assert float(many.met) > 1.2 * float(few.met)
 
 
 def test_decodes_come_while_a_prompt_is_there(case):
