@@ -30,7 +30,7 @@ _BURSTS = 1.2
 _MOST, _LEAST_LEFT = 0.95, 0.02
 """Largest share of the token machines that is mixed, if not all are, and least share that has
 decodes."""
-_ROUNDS = 5
+_ROUNDS = 4
 """From none to the number that is mixed; as each has more, others have more decodes."""
 _IN_A_ROW = 1.1
 """Visits in a row to a machine that always is mixed, seen by one decode as one."""
@@ -112,17 +112,20 @@ def mixed_machines(
         together = jnp.sqrt(visit_s / kept_s)
         return _Visit(fewest, kept_s, together - (1.0 - together) * jnp.expm1(-others) / others)
 
+    each = jnp.minimum(batch, most)
+    visit = first(each)
     mixed = like_others = jnp.zeros_like(busy)
     for _ in range(_ROUNDS):
-        each = each_of(mixed, like_others)
-        visit = first(each)
         wanted = visits_rps * visit.chance * visit.kept_s
         fill = wanted / (_MOST * servers)
         mixed = wanted / jnp.sqrt(jnp.sqrt(1.0 + fill**4))
         # Those that were there, and those that were assigned to it before.
         had = visits_rps * visit.chance * (visit.fewest + ahead * each) * rest_s
         like_others = jnp.minimum(had / jnp.maximum(each, 1e-6), mixed)
+        each = each_of(mixed, like_others)
+        visit = first(each)
     # Not more machines begin to be mixed than cease to.
+    wanted = visits_rps * visit.chance * visit.kept_s
     begins = visit.chance * jnp.minimum(mixed / jnp.maximum(wanted, 1e-20), 1.0)
     # Who comes while the token pool is full goes to mixed machines, too.
     had = jnp.minimum(like_others * each, wanting)
