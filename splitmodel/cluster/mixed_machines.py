@@ -137,6 +137,8 @@ def mixed_machines(
     left = (servers - mixed) / (1.0 - decodes / jnp.maximum(wanting, 1e-9))
     met = finds + per_mixed * decodes
     begun = finds + per_mixed * jnp.maximum(decodes - had, 0.0) / _IN_A_ROW
+    # A decode meets no more visits than come while the machine is mixed.
+    begun = jnp.maximum(begun, begins * met)
 
     # Without any other machine, or with those full that are left, decodes go to mixed machines and
     # keep them so; but to the other pool if that helps.

@@ -77,6 +77,16 @@ def test_more_visits_leave_fewer_machines_and_meet_fewer_decodes(case):
     assert ((found.left > 0.0) & (found.left <= 40.0)).all()
 
 
+@pytest.mark.parametrize("batch", [0.1, 0.5, 2.0])
+def test_a_decode_meets_no_more_visits_than_there_are_while_it_stays(case, batch):
+    """Also of many machines with few decodes, where the first prompt of a burst meets nobody."""
+    visits_rps = 5.0
+    found = mixed(case, visits_rps, 1.0, batch, servers=100.0)
+    longest_s = STEP_S * float(case.load.output_edges_tokens[-1])
+    assert 0.0 < float(found.begun) <= float(found.met)
+    assert float(found.met / found.begun) <= visits_rps * longest_s
+
+
 @pytest.mark.parametrize(
     ("visits_rps", "batch", "servers"), [(1e6, 0.0, 1.0), (1e6, 1e3, 1e4), (0.0, 0.0, 0.1)]
 )
