@@ -114,7 +114,9 @@ def continuous_flow(case: Case) -> Flow:
     joined = prompt_company(case, prefill_cells_s, token_s + riding_s)
     # Who finds prompts everywhere waits no less than who lets an iteration of decodes end.
     wait_s = jnp.maximum(queue.mean_s + joined.delay_s(queue.chance, count), _FOUND * rest_s)
-    wait_variance_s2 = jnp.maximum(queue.variation * wait_s**2, rest_s**2 / 12.0)
+    # What is met of an iteration varies, of decodes as of prompts.
+    least_s = jnp.maximum(rest_s, prefill_s)
+    wait_variance_s2 = jnp.maximum(queue.variation * wait_s**2, least_s**2 / 12.0)
     held_up = stalls(
         decode_s,
         rate_rps * met,
