@@ -159,10 +159,12 @@ def mixed_machines(
     crowd = jnp.maximum(wanting - apart, 0.0) / jnp.maximum(servers - 0.5 * full, 1e-6)
     in_full = apart / jnp.maximum(wanting, 1e-9)
     together = in_full * most + (1.0 - in_full) * crowd
+    # All of them, where hardly anybody decodes.
+    all_left = (wanting + 1e-9) / (together + 1e-9 / servers)
     # Where there is a choice, decodes avoid machines with a prompt once they can know of it.
     coming = (begins + latched * (1.0 - begins)) * early + latched * (busy - early) / several
     return Mixed(
-        left=left + latched * (wanting / jnp.maximum(together, 1e-9) - left),
+        left=left + latched * (all_left - left),
         met=met + latched * (crowd - met),
         begun=begun + latched * (crowd / _IN_A_ROW - begun),
         coming=jnp.minimum(coming / several, 1.0),

@@ -102,7 +102,7 @@ def even_link(
         links: n, a positive real number; below one it counts as one.
         inside: customers that have come and still stay, mean per receiver.
     """
-    circle = inside + load
+    circle = inside + load + 1e-9
     choice = 1.0 - 1.0 / jnp.maximum(links, 1.0)
     by_chance = load * circle / (circle + _EVEN * choice)
     alone = free_link(mean_s, second_s2, by_chance, jnp.ones_like(links))

@@ -94,3 +94,4 @@ def test_extremes_stay_finite(case, visits_rps, batch, servers):
     found = mixed(case, visits_rps, visits_rps, batch, servers)
     slope = jax.grad(lambda rate: mixed(case, rate, rate, batch, servers).left)(visits_rps)
     assert all(np.isfinite(each) for each in (*found, slope))
+    assert 0.0 < float(found.left) <= servers * (1.0 + 1e-6)

@@ -121,3 +121,9 @@ def test_gradients_are_finite_where_nothing_moves():
 
     for takes_s in (0.0, 1e-6, 0.5):
         assert np.isfinite(jax.jit(jax.grad(mean_s))(jnp.asarray(takes_s)))
+
+
+def test_the_only_receiver_of_nothing_lets_nobody_wait():
+    nothing = jnp.asarray(0.0)
+    found = even_link(jnp.asarray(1.0), jnp.asarray(2.0), nothing, jnp.asarray(1.0), nothing)
+    assert float(found.mean_s) == float(found.second_s2) == 0.0
