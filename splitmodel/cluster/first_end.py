@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.cluster.case import Case
+from splitmodel.compilation import total
 from splitmodel.units import Scalar
 
 _ROOT = 0.5 * np.sqrt(np.pi)
@@ -41,7 +42,7 @@ def first_end(case: Case, decodes: Scalar) -> tuple[Scalar, Scalar, Scalar]:
     nobody = jnp.exp(-decodes)
     later, halfway = (jnp.exp(-decodes * (1.0 - each)) - nobody for each in (residual, middle))
     sixth, between = (high - low) / 6.0, 2.0 * (low + high)
-    root = jnp.sum(sixth * (later[1:] + later[:-1] + 4.0 * halfway))
-    mean = 2.0 * jnp.sum(sixth * (high * later[1:] + low * later[:-1] + between * halfway))
+    root = total(sixth * (later[1:] + later[:-1] + 4.0 * halfway))
+    mean = 2.0 * total(sixth * (high * later[1:] + low * later[:-1] + between * halfway))
     scale = (_ROOT * mean / jnp.maximum(root, 1e-6)) ** 2
     return -jnp.expm1(-decodes), mean, 2.0 * mean * scale

@@ -18,15 +18,17 @@ import numpy as np
 from splitmodel.cluster.case import Case
 from splitmodel.cluster.flow import Flow
 from splitmodel.cluster.request_cells import (
-    GROUP_ENDS,
     STATES,
     Cells,
     Span,
     around,
     between,
+    by_state,
     cells_by_group,
     cells_by_state,
+    mean_over_states,
     over_prompts,
+    shortest_prompt,
     widened,
 )
 from splitmodel.compilation import compiled_apart
@@ -112,8 +114,8 @@ def reference_times_s(case: Case, reference: Instance) -> tuple[Scalar, Scalar]:
 def latencies(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> Latencies:
     """The six metrics of a flow, ready for percentiles and tails."""
     ttft, ttft_slowdown = _ttft(case, flow, reference_s[0])
-    tbt, tbt_slowdown = _tbt(case, flow, reference_s[1])
-    e2e, e2e_slowdown = _e2e(case, flow, reference_s)
+    tbt, tbt_slowdown = _tbt(case, flow, reference_s[1], cells_by_state(case.load))
+    e2e, e2e_slowdown = _e2e(case, flow, reference_s, cells_by_group(case.load))
     groups = ((ttft,), (e2e,), (tbt,), (ttft_slowdown,), (tbt_slowdown, e2e_slowdown))
     return Latencies(tuple(map(_stacked, groups)))
 
@@ -145,7 +147,7 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Kinds, Kinds]:
 
 
 def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
-    """Mean [s] and variance [s²] of the delays after the first token, [1, outputs]."""
+    """Mean [s] and variance [s²] of the delays after the first token, [cells]."""
     lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
     # Who has no step waits for none.
     any_step = jnp.minimum(sizes.steps, 1.0)
@@ -157,7 +159,7 @@ def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
 
 
 def _stall_third_s3(case: Case, flow: Flow, sizes: Cells) -> Scalar:
-    """Third central moment of the same [s³], [1, outputs].
+    """Third central moment of the same [s³], [cells].
 
     What comes before the first step is taken as an exponential time, and what lasts as a gamma one.
     """
@@ -172,12 +174,12 @@ def _stall_third_s3(case: Case, flow: Flow, sizes: Cells) -> Scalar:
 
 
 def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:
-    """Standard deviation of the time that all of a request's steps take [s], [1, outputs]."""
+    """Standard deviation of the time that all of a request's steps take [s], [cells]."""
     return sizes.steps * jnp.sqrt(flow.step_variance_s2 * _kept(case, sizes) + 1e-20)
 
 
 def _kept(case: Case, sizes: Cells) -> Scalar:
-    """Variance of a mean over a request's steps, over that of one step, [1, outputs].
+    """Variance of a mean over a request's steps, over that of one step, [cells].
 
     The number that decode together forgets what it was as those that were there leave; a long
     request sees its mean.
@@ -190,27 +192,27 @@ def _kept(case: Case, sizes: Cells) -> Scalar:
 
 
 @compiled_apart
-def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Kinds, Kinds]:
+def _tbt(case: Case, flow: Flow, reference_step_s: Scalar, states: Cells) -> tuple[Kinds, Kinds]:
     """TBT in seconds and as a slowdown, in cells of batch states and outputs.
 
     Time and divisor both grow with the output, hence lie at the same end of a cell. The prompt
     plays no role but through the transfer, of which each cell has the mean and the variance.
     """
-    states = cells_by_state(case.load)
     steps = states.steps_span
     transfer = states.by_prompt(flow.transfer_edges_s)
-    transfer_s = states.mean(transfer)
-    mean_s = jnp.sum(STATES.weight[:, None] * transfer_s, axis=0, keepdims=True)
+    in_any_state = mean_over_states(states.shares)
+    mean_s = over_prompts(transfer.middle, in_any_state)
     deviation_s = _deviation_s(case, flow, states)
     # The least state reaches no lower than a step alone.
     spare_s = states.steps * jnp.maximum(flow.step_spare_s, 0.0)
-    low = STATES.middle[:, None] < 0.0
-    lag_s, batch_half_s = (np.abs(each)[:, None] * deviation_s for each in STATES[1:])
+    middle, half = (by_state(each, states) for each in STATES[1:])
+    low = middle < 0.0
+    lag_s, batch_half_s = (np.abs(each) * deviation_s for each in (middle, half))
     reach = jnp.minimum(spare_s / (lag_s + batch_half_s + 1e-12), 1.0)
     lag_s, batch_half_s = (jnp.where(low, reach * each, each) for each in (lag_s, batch_half_s))
     # Either the batch or the transfer matters, so that few states serve both.
-    squares = lag_s**2 + (transfer_s - mean_s) ** 2
-    away_s = np.sign(STATES.middle)[:, None] * jnp.sqrt(squares + 1e-20)
+    squares = lag_s**2 + over_prompts(transfer.middle, states.shares - in_any_state) ** 2
+    away_s = np.sign(middle) * jnp.sqrt(squares + 1e-20)
     stall_s, stall_variance_s2 = _stall(case, flow, states)
     third_s3 = _stall_third_s3(case, flow, states)
     delay, even_s2 = skewed_delay(stall_s, stall_variance_s2, third_s3)
@@ -235,12 +237,13 @@ def _tbt(case: Case, flow: Flow, reference_step_s: Scalar) -> tuple[Kinds, Kinds
 
 
 @compiled_apart
-def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Kinds, Kinds]:
+def _e2e(
+    case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar], sizes: Cells
+) -> tuple[Kinds, Kinds]:
     """E2E in seconds and as a slowdown: in each cell with the mean and variance over its requests.
 
     Of the reference, it keeps the mean and the part that goes along with the time.
     """
-    sizes = cells_by_group(case.load)
     begun_edges_s = flow.prefill_edges_s + flow.transfer_edges_s
     begun = sizes.by_prompt(begun_edges_s)
     # Of two requests in a cell, the longer one is stalled for longer.
@@ -260,8 +263,8 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Ki
         wait_third_s3 + _stall_third_s3(case, flow, sizes),
     )
     own_s2 = flow.join_s**2 / 12.0 + _deviation_s(case, flow, sizes) ** 2
-    shortest_s = begun_edges_s[np.array(GROUP_ENDS[:-1])]
-    least_s = shortest_s[:, None] + sizes.steps_span.low * flow.step_s
+    shortest_s = over_prompts(begun_edges_s[:-1], shortest_prompt(sizes))
+    least_s = shortest_s + sizes.steps_span.low * flow.step_s
     # A few long requests far from the others must not make the low end less than the least, and
     # what varies with the batch not less than that of requests alone.
     spare_s = jnp.maximum(flow.step_spare_s, 0.0)
@@ -275,14 +278,14 @@ def _e2e(case: Case, flow: Flow, reference_s: tuple[Scalar, Scalar]) -> tuple[Ki
 
     prefill, step = (sizes.by_prompt(edges) for edges in reference_s)
     step_s = sizes.mean(step)
-    # The reference at an output cell's mean steps, [outputs, prompts].
-    alone_s = prefill.middle[None, :] + sizes.steps[0][:, None] * step.middle[None, :]
-    width_s = prefill.width[None, :] + sizes.steps[0][:, None] * step.width[None, :]
-    middle = jnp.sum(sizes.shares * alone_s[None], axis=-1)
-    away_s = alone_s[None] - middle[..., None]
+    # The reference at a cell's mean steps, [cells, prompts].
+    alone_s = prefill.middle[None, :] + sizes.steps[:, None] * step.middle[None, :]
+    width_s = prefill.width[None, :] + sizes.steps[:, None] * step.width[None, :]
+    middle = jnp.sum(sizes.shares * alone_s, axis=-1)
+    away_s = alone_s - middle[:, None]
     covariance_s2 = (
         over_prompts(begun.middle, sizes.shares * away_s)
-        + over_prompts(begun.width, sizes.shares * width_s[None] / 12.0)
+        + over_prompts(begun.width, sizes.shares * width_s / 12.0)
         + pace_s * step_s * sizes.steps_variance
     )
     most = (1.0 - _LEAST_REFERENCE) * middle

@@ -14,6 +14,7 @@ from splitmodel.cluster.latency import Latencies, latencies, reference_times_s
 from splitmodel.cluster.make_case import flow_of, make_case
 from splitmodel.cluster.status import status_of
 from splitmodel.codes import Status
+from splitmodel.compilation import total
 from splitmodel.economics import Use, economics, mean_power_w
 from splitmodel.iteration.roofline_timing import Roofline, bound
 from splitmodel.iteration.timing import Timing
@@ -130,8 +131,8 @@ def _compose(
     outside = jnp.sum(jnp.where(limited.any(axis=1), loosest, 0.0))
     attainment = jnp.where(answered, jnp.maximum(1.0 - outside, 0.0), 0.0)
     weight = case.sizes.prompt_weight
-    prefill_s = jnp.sum(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
-    transfer_s = jnp.sum(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
+    prefill_s = total(weight * 0.5 * (flow.prefill_edges_s[1:] + flow.prefill_edges_s[:-1]))
+    transfer_s = total(weight * 0.5 * (flow.transfer_edges_s[1:] + flow.transfer_edges_s[:-1]))
     spent = economics(
         case.cluster,
         mean_power_w(
@@ -145,7 +146,7 @@ def _compose(
         jnp.maximum(throughput_rps, 1e-20),
         case.sizes.mean_steps + 1.0,
     )
-    queue_s = jnp.sum(weight * flow.before_prefill_s)
+    queue_s = total(weight * flow.before_prefill_s)
     return Metrics(
         **values,
         ttft_parts_s=jnp.where(answered, jnp.stack([queue_s, prefill_s]), jnp.inf),

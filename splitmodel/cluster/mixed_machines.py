@@ -18,6 +18,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from splitmodel.cluster.case import Case
+from splitmodel.compilation import total
 from splitmodel.queueing.latch import latched_share
 from splitmodel.units import Scalar
 
@@ -105,7 +106,7 @@ def mixed_machines(
         fewest = each / (1.0 + _FEWER / jnp.sqrt(each + 1e-6))
         # The largest rest of those who decode there.
         some = 1.0 - jnp.exp(fewest * staying)
-        longest = steps[0] * some[0] + jnp.sum(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
+        longest = steps[0] * some[0] + total(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
         kept_s = longest * step_s + visit_s
         # Alone in that time, or of many that need as many machines as visit at once at most.
         others = _BURSTS * visits_rps * kept_s + 1e-4

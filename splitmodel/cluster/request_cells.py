@@ -74,25 +74,27 @@ def widened(span: Span, even_s: Scalar, variance_s2: Scalar) -> Span:
 
 
 class Cells(eqx.Module):
-    """Cells of requests: a group of prompt cells with one output cell, [groups, outputs].
+    """Cells of requests: each a group of prompt cells with one output cell, by group, then output.
 
-    Groups may be parts of the prompts that each batch state has.
+    Groups may be parts of the prompts that each batch state has. All cells are along one axis: an
+    inner loop over the sixteen of outputs alone is unrolled by XLA (jax 0.10) on CPU, and most such
+    programs have no vector instructions then.
     """
 
     weight: Scalar
-    """Probability of each cell."""
+    """Probability of each cell, [cells]."""
     shares: Scalar
-    """Of that, what each prompt cell has, [groups, outputs, prompts]."""
+    """Of that, what each prompt cell has, [cells, prompts]."""
     places: Scalar
     """Where the mean of each prompt cell lies between its edges, in [0, 1], [prompts]."""
     steps: Scalar
-    """Decode steps, mean over each output cell, [1, outputs]."""
+    """Decode steps, mean over each cell, [cells]."""
     steps_span: Span
-    """Least and most of them, [1, outputs]."""
+    """Least and most of them, [cells]."""
 
     @property
     def steps_variance(self) -> Scalar:
-        """Variance inside each output cell, [1, outputs]."""
+        """Variance inside each cell, [cells]."""
         return (self.steps_span.high - self.steps_span.low) ** 2 / 12.0
 
     def by_prompt(self, edges: Scalar) -> ByPrompt:
@@ -101,11 +103,11 @@ class Cells(eqx.Module):
         return ByPrompt(edges[:-1] + self.places * width, width)
 
     def mean(self, value: ByPrompt) -> Scalar:
-        """Mean over the requests of each cell, [groups, outputs]."""
+        """Mean over the requests of each cell, [cells]."""
         return over_prompts(value.middle, self.shares)
 
     def variance(self, value: ByPrompt) -> Scalar:
-        """Variance over them, [groups, outputs]."""
+        """Variance over them, [cells]."""
         square = over_prompts(value.middle**2 + value.width**2 / 12.0, self.shares)
         return jnp.maximum(square - self.mean(value) ** 2, 0.0)
 
@@ -120,12 +122,12 @@ class ByPrompt(eqx.Module):
 
 
 def over_prompts(by_prompt: Scalar, factors: Scalar) -> Scalar:
-    """Sum over prompts, [groups, outputs].
+    """Sum over prompts, [cells].
 
     The value comes first: of many configurations with the same factors, the product then has the
     configurations first, as everything else has, and needs no transposing.
     """
-    return jnp.tensordot(by_prompt, factors, axes=[[0], [2]])
+    return jnp.tensordot(by_prompt, factors, axes=[[0], [1]])
 
 
 def cells_by_group(load: Workload) -> Cells:
@@ -149,18 +151,39 @@ def cells_by_state(load: Workload) -> Cells:
     return _make_cells(load, weight, jnp.maximum(inside, 1e-9))
 
 
+def by_state(states: np.ndarray, cells: Cells) -> np.ndarray:
+    """A value of each batch state, at the cells that are of it, [cells]."""
+    return np.repeat(states, cells.weight.shape[0] // len(states))
+
+
+def mean_over_states(of_cells: Scalar) -> Scalar:
+    """Mean over the batch states of each output, at all cells of that, [cells, ...]."""
+    states = of_cells.reshape(len(STATES.weight), -1, *of_cells.shape[1:])
+    mean = jnp.tensordot(jnp.asarray(STATES.weight, dtype=float), states, axes=1)
+    return jnp.broadcast_to(mean, states.shape).reshape(of_cells.shape)
+
+
+def shortest_prompt(groups: Cells) -> np.ndarray:
+    """Which prompt cell is the first of each cell by groups, as shares, [cells, prompts]."""
+    starts = np.repeat(GROUP_ENDS[:-1], groups.weight.shape[0] // (len(GROUP_ENDS) - 1))
+    return np.eye(GROUP_ENDS[-1])[starts]
+
+
 def _likely(load: Workload) -> Scalar:
     """Weights, of which those in an output cell without requests are any."""
     return load.weight + 1e-6 * jnp.sum(load.weight, axis=1, keepdims=True)
 
 
 def _make_cells(load: Workload, weight: Scalar, shares: Scalar) -> Cells:
+    """From weights [groups, outputs] and shares [groups, outputs, prompts]."""
     edges = between(load.prompt_edges_tokens)
     places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
+    steps = Span(load.output_edges_tokens[:-1] - 1.0, load.output_edges_tokens[1:] - 1.0)
+    groups = weight.shape[0]
     return Cells(
-        weight=weight,
-        shares=shares / jnp.sum(shares, axis=-1, keepdims=True),
+        weight=weight.ravel(),
+        shares=(shares / jnp.sum(shares, axis=-1, keepdims=True)).reshape(weight.size, -1),
         places=jnp.clip(places, 0.0, 1.0),
-        steps=load.output_tokens[None, :] - 1.0,
-        steps_span=between(load.output_edges_tokens[None, :] - 1.0),
+        steps=jnp.tile(load.output_tokens - 1.0, groups),
+        steps_span=Span(jnp.tile(steps.low, groups), jnp.tile(steps.high, groups)),
     )

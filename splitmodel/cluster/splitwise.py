@@ -22,6 +22,7 @@ from splitmodel.cluster.mixed_machines import mixed_machines
 from splitmodel.cluster.prompt_pool import prompt_queue
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.cluster.visits import visits
+from splitmodel.compilation import total
 from splitmodel.queueing.batch_level import spread, tabulated_level, unevenness
 from splitmodel.queueing.link import Wait
 from splitmodel.queueing.multi_server import wait_moments
@@ -111,15 +112,15 @@ def splitwise_flow(case: Case) -> Flow:
     visitors_rps = rate_rps * sizes.prompt_weight * pool.elsewhere
     decoded_rps = jnp.maximum(rate_rps * jnp.maximum(sizes.mean_steps, 1e-6), 1e-9)
     staying = sizes.prompt_weight * (1.0 - pool.elsewhere)
-    kept = jnp.maximum(jnp.sum(staying), 1e-6)
+    kept = jnp.maximum(total(staying), 1e-6)
     waiting = staying * pool.chance / kept
     # Decodes come to the machine that they were assigned to so long before.
-    ahead_s = service.mean_s + jnp.sum(waiting * pool.mean_s)
+    ahead_s = service.mean_s + total(waiting * pool.mean_s)
     mixed = mixed_machines(
         case,
-        jnp.sum(visitors_rps),
-        jnp.sum(visitors_rps * on_token.service.cells_s),
-        jnp.sum(visitors_rps * jnp.minimum(on_token.service.cells_s, ahead_s)),
+        total(visitors_rps),
+        total(visitors_rps * on_token.service.cells_s),
+        total(visitors_rps * jnp.minimum(on_token.service.cells_s, ahead_s)),
         jnp.minimum(wanted * (1.0 - moved), on_token.most),
         wanting / decoded_rps,
         token_servers,
@@ -146,8 +147,8 @@ def splitwise_flow(case: Case) -> Flow:
         rate_rps * kept,
         rate_rps * (1.0 - moved),
         Wait(
-            jnp.sum(waiting * pool.mean_s),
-            jnp.sum(waiting * (pool.variance_s2 + pool.mean_s**2)),
+            total(waiting * pool.mean_s),
+            total(waiting * (pool.variance_s2 + pool.mean_s**2)),
         ),
         batch * token.pipeline_parallel,
     ).of(kept)

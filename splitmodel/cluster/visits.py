@@ -10,7 +10,7 @@ from splitmodel.cluster.case import Case
 from splitmodel.cluster.costs import Costs
 from splitmodel.cluster.first_end import first_end
 from splitmodel.cluster.mixed_machines import Mixed
-from splitmodel.compilation import compiled_apart
+from splitmodel.compilation import compiled_apart, total
 from splitmodel.units import Scalar
 
 _ALONE, _CROWDED = 0.05, 0.1
@@ -60,11 +60,11 @@ def visits(
     """
     cluster, load, sizes = case.cluster, case.load, case.sizes
     service = on_token.service
-    all_rps = jnp.maximum(jnp.sum(visitors_rps), 1e-12)
-    busy = jnp.sum(visitors_rps * service.cells_s)
+    all_rps = jnp.maximum(total(visitors_rps), 1e-12)
+    busy = total(visitors_rps * service.cells_s)
     interruption_s = jnp.maximum(service.cells_s - step_s, 0.0)
-    each_s = jnp.sum(visitors_rps * interruption_s) / all_rps
-    each_second_s2 = jnp.sum(visitors_rps * interruption_s**2) / all_rps
+    each_s = total(visitors_rps * interruption_s) / all_rps
+    each_second_s2 = total(visitors_rps * interruption_s**2) / all_rps
     steps_rps = jnp.maximum(load.rate_rps * sizes.mean_steps, 1e-9)
     stall_s = all_rps * each_s * mixed.met / steps_rps
     # Who is there at the first visit sees some of the others: few requests have all the stalls. How
@@ -72,16 +72,16 @@ def visits(
     seen = mixed.met / jnp.maximum(mixed.begun, 1e-9)
     more = jnp.maximum(seen - 1.0, 0.0)
     pairs, triples = 2.0 * seen * more, 6.0 * seen * more**2
-    each_third_s3 = jnp.sum(visitors_rps * interruption_s**3) / all_rps
+    each_third_s3 = total(visitors_rps * interruption_s**3) / all_rps
     second_s2 = seen * each_second_s2 + pairs * each_s**2
     third_s3 = seen * each_third_s3 + 3.0 * pairs * each_second_s2 * each_s + triples * each_s**3
 
     # Most decodes that come during a visit were assigned before it began.
     early_s = jnp.minimum(service.cells_s, ahead_s)
     early_rps, left_s = visitors_rps * early_s, service.cells_s - 0.5 * early_s
-    early = jnp.maximum(jnp.sum(early_rps), 1e-12)
-    begin_s = mixed.coming * jnp.sum(early_rps * left_s) / early
-    begin_second_s2 = mixed.coming * jnp.sum(early_rps * left_s**2) / early
+    early = jnp.maximum(total(early_rps), 1e-12)
+    begin_s = mixed.coming * total(early_rps * left_s) / early
+    begin_second_s2 = mixed.coming * total(early_rps * left_s**2) / early
 
     # Prompts wait for each other and for the iteration in progress; one beyond the token limit
     # even until some decode ends.

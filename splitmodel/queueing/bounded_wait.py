@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitmodel.compilation import compiled_apart
+from splitmodel.compilation import compiled_apart, total
+from splitmodel.queueing.quick_exp import power
 from splitmodel.queueing.shortest_queue import FITTED as OPEN_FITTED
 from splitmodel.queueing.shortest_queue import (
     Delays,
@@ -180,7 +181,7 @@ def bounded_wait(
     # Of what finds no backlog, the more comes the sooner there is one.
     at_start = (1.0 - free.chance) * reference / jnp.maximum(offered, reference)
     at_start = at_start * jnp.exp(-highest)
-    whole = at_start + jnp.sum(parts[0])
+    whole = at_start + total(parts[0])
 
     # More or fewer states in which all servers are busy change the odds of that.
     chance = jnp.clip(delays.chance, 1e-30, 1.0 - 1e-6)
@@ -192,7 +193,7 @@ def bounded_wait(
     far = busy * _product(1.0 - stay, parts[0])
     few = 1.0 + fit.behind_of_few * (servers - 1.0) / servers**2
     behind = fit.behind * few * jnp.sqrt(jnp.minimum(_MANY / servers, 1.0))
-    behind = jnp.minimum(behind * all_busy**fit.behind_rare, 1.0)
+    behind = jnp.minimum(behind * power(all_busy, fit.behind_rare), 1.0)
     delayed = jnp.maximum(stays + busy * at_start, 1e-9)
     mean_s = first / delayed
     variance_s2 = jnp.maximum(second / delayed - mean_s**2, 0.0)
@@ -209,7 +210,7 @@ def bounded_wait(
 
 def _product(matrix: np.ndarray, vector: jax.Array) -> jax.Array:
     """Of a constant matrix and a vector."""
-    return jnp.dot(jnp.asarray(matrix, dtype=vector.dtype), vector)
+    return jnp.dot(vector, jnp.asarray(matrix.T, dtype=vector.dtype))
 
 
 def _exponential(

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
+from splitmodel.queueing.quick_exp import power
 from splitmodel.units import Scalar
 
 
@@ -62,7 +63,7 @@ class Company(eqx.Module):
             fit: constants.
         """
         others = 1.0 - 1.0 / jnp.maximum(servers, 1.0)
-        common = others**fit.many * jnp.maximum(chance, _LEAST) ** fit.often
+        common = power(others, fit.many) * power(jnp.maximum(chance, _LEAST), fit.often)
         return fit.joins * self.added_s * common * self.room * jnp.exp(-self.size / fit.reach)
 
 

@@ -6,6 +6,8 @@ on each. Several functions are narrowed down at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -32,7 +34,7 @@ def spot(point: jax.Array, value: jax.Array) -> Spot:
 
 
 class Bracket(NamedTuple):
-    """Two spots on each side of a crossing of one, ascending; at first one of them twice.
+    """Two spots on each side of a crossing of one, ascending; they may be one spot twice.
 
     Points are positive.
     """
@@ -72,29 +74,53 @@ class Bracket(NamedTuple):
 
     @jax.jit
     def narrowed(self, new: Spot) -> Bracket:
-        """The bracket with one more spot, wherever that lies."""
-        above, below = new.log > 0.0, new.log <= 0.0
-        nearest_above = above & (new.point > self.left.point)
-        nearest_below = below & (new.point < self.right.point)
+        """The bracket with one more spot, between the inner ones."""
+        above = new.log > 0.0
         return Bracket(
-            _chosen(
-                nearest_above,
-                self.left,
-                _chosen(above & (new.point > self.before.point), new, self.before),
-            ),
-            _chosen(nearest_above, new, self.left),
-            _chosen(nearest_below, new, self.right),
-            _chosen(
-                nearest_below,
-                self.right,
-                _chosen(below & (new.point < self.after.point), new, self.after),
-            ),
+            _chosen(above, self.left, self.before),
+            _chosen(above, new, self.left),
+            _chosen(above, self.right, new),
+            _chosen(above, self.after, self.right),
         )
 
 
-def bracket_between(left: Spot, right: Spot) -> Bracket:
-    """Bracket between two spots, at the first of which the function is above one."""
-    return Bracket(left, left, right, right)
+@jax.jit
+def bracket_among(spots: list[Spot]) -> Bracket:
+    """Bracket of the nearest two of many spots on each side.
+
+    Args:
+        spots: the first and the last are its ends, whatever the function is there; the others may
+            lie in any order.
+    """
+    above = [spots[0].point > 0.0, *(each.log > 0.0 for each in spots[1:-1])]
+    below = [*(~own for own in above[1:]), spots[-1].point > 0.0]
+    left = _outermost(spots[:-1], above, jnp.maximum, -jnp.inf)
+    # Rounded values may rise in between.
+    below = [own & (each.point > left.point) for own, each in zip(below, spots[1:], strict=True)]
+    below[-1] = spots[-1].point > 0.0
+    right = _outermost(spots[1:], below, jnp.minimum, jnp.inf)
+    above = [own & (each.point < left.point) for own, each in zip(above, spots[:-1], strict=True)]
+    below = [own & (each.point > right.point) for own, each in zip(below, spots[1:], strict=True)]
+    before = _outermost(spots[:-1], above, jnp.maximum, -jnp.inf)
+    after = _outermost(spots[1:], below, jnp.minimum, jnp.inf)
+    return Bracket(
+        _chosen(jnp.isfinite(before.point), before, left),
+        left,
+        right,
+        _chosen(jnp.isfinite(after.point), after, right),
+    )
+
+
+def _outermost(
+    spots: list[Spot], own: list[jax.Array], beyond: Callable[..., jax.Array], none: float
+) -> Spot:
+    """Of the spots that are `own`, the one whose point is the greatest, or the least."""
+    points = [jnp.where(each, at.point, none) for each, at in zip(own, spots, strict=True)]
+    point = reduce(beyond, points)
+    log = jnp.zeros_like(point)
+    for at, candidate in zip(spots, points, strict=True):
+        log = jnp.where(candidate == point, at.log, log)
+    return Spot(point, log)
 
 
 def _chosen(where: jax.Array, one: Spot, other: Spot) -> Spot:
@@ -102,10 +128,16 @@ def _chosen(where: jax.Array, one: Spot, other: Spot) -> Spot:
 
 
 def _mean_slope(gaps: list[jax.Array], falls: list[jax.Array]) -> jax.Array:
-    """Growth of the point per fall of the value, between two intervals: weighted harmonic mean."""
+    """Growth of the point per fall of the value, between two intervals: weighted harmonic mean.
+
+    An interval without width does not count.
+    """
     weights = 2.0 * falls[1] + falls[0], falls[1] + 2.0 * falls[0]
-    inverse = weights[0] * _quotient(falls[0], gaps[0]) + weights[1] * _quotient(falls[1], gaps[1])
-    return _quotient(weights[0] + weights[1], inverse)
+    widths = [jnp.where(gap > 0.0, gap, 1.0) for gap in gaps]
+    steep = [jnp.where(gap > 0.0, fall, 0.0) for gap, fall in zip(gaps, falls, strict=True)]
+    # One division; they take most of the time of a search's step.
+    inverse = weights[0] * steep[0] * widths[1] + weights[1] * steep[1] * widths[0]
+    return _quotient((weights[0] + weights[1]) * widths[0] * widths[1], inverse)
 
 
 def _quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:

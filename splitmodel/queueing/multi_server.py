@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from splitmodel.queueing.quick_exp import power
 from splitmodel.units import Scalar
 
 
@@ -21,7 +22,7 @@ def waiting_chance(utilisation: Scalar, servers: Scalar) -> Scalar:
         servers: n, a positive real number; below one it counts as one.
     """
     busy = jnp.maximum(utilisation, 1e-12)
-    return busy ** (jnp.sqrt(2.0 * (jnp.maximum(servers, 1.0) + 1.0)) - 1.0)
+    return power(busy, jnp.sqrt(2.0 * (jnp.maximum(servers, 1.0) + 1.0)) - 1.0)
 
 
 def wait_moments(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
+from splitmodel.compilation import total
 from splitmodel.queueing.quick_exp import quick_exp
 from splitmodel.units import Scalar
 
@@ -60,22 +61,22 @@ def blocked_shares(
         places: places there are.
         servers: n, a real number; below one it counts as one.
     """
-    needed = weight * size / jnp.sum(weight * size)
+    needed = weight * size / total(weight * size)
     on_each = size - _EMPTIER * spread
     needed_free = jnp.maximum(jnp.maximum(servers, 1.0) * on_each, size)
     blocked = _lost(needed_free, offered, spread, places)
-    of_places = jnp.sum(needed * blocked)
+    of_places = total(needed * blocked)
     # No more is blocked than if what has to be free for those who are was not there.
-    left = places - jnp.sum(needed * blocked * needed_free) / jnp.maximum(of_places, 1e-9)
+    left = places - total(needed * blocked * needed_free) / jnp.maximum(of_places, 1e-9)
     left = jnp.maximum(left, 0.0)
     most = jnp.maximum(
-        _lost(jnp.sum(needed * size), offered, spread, left),
+        _lost(total(needed * size), offered, spread, left),
         overflow_share(offered, offered * spread, left),
     )
     eased = jnp.minimum(most / jnp.maximum(of_places, 1e-9), 1.0)
     least = overflow_share(offered, offered * spread, places)
     return (
-        jnp.maximum(eased * jnp.sum(weight * blocked), least),
+        jnp.maximum(eased * total(weight * blocked), least),
         jnp.maximum(eased * of_places, least),
     )
 

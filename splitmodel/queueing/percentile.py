@@ -11,15 +11,16 @@ from abc import abstractmethod
 from collections.abc import Callable
 from functools import reduce
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitmodel.compilation import total
 from splitmodel.queueing.delay import Delay, mean_tail
-from splitmodel.queueing.interpolation import Bracket, bracket_between, spot
+from splitmodel.queueing.interpolation import Bracket, bracket_among, spot
 from splitmodel.queueing.quick_exp import quick_both, quick_fall
 from splitmodel.queueing.solve import EXTRA_FOR_FLOAT64, implicit_tangent
 from splitmodel.units import Scalar
@@ -119,7 +120,7 @@ class _Seconds(_Cells):
 def _tail(kinds: tuple[_Cells, ...], value: Scalar) -> jax.Array:
     """Share of requests whose metric exceeds the scalar `value`."""
     vectors = [vector for cells in kinds for vector in cells.vectors()]
-    return _total([vector.exceeding(value) for vector in vectors])
+    return total(reduce(add, [vector.exceeding(value) for vector in vectors]))
 
 
 class Requests(eqx.Module):
@@ -221,7 +222,7 @@ def _first_tried(kinds: Kinds) -> jax.Array:
     every = [kind.certain() for kind in kinds]
 
     def mean(value: Callable[[_Certain], Scalar]) -> jax.Array:
-        return _total([each.weight * value(each) for each in every])
+        return reduce(add, [total(each.weight * value(each)) for each in every])
 
     def at_deviations(
         value: Callable[[_Certain], Scalar],
@@ -258,7 +259,7 @@ def _first_tried(kinds: Kinds) -> jax.Array:
 def tails(kinds: Kinds, values: Scalar) -> jax.Array:
     """Share of requests whose metric exceeds each of `values`, shape [values]."""
     cells = tuple(kind.cells() for kind in kinds)
-    return jax.lax.map(lambda value: _tail(_flat(cells, 0), value), values)
+    return jax.lax.map(lambda value: _tail(cells, value), values)
 
 
 def percentiles(metrics: Kinds) -> jax.Array:
@@ -286,12 +287,6 @@ def _found(cells: tuple[_Cells, ...], tried: jax.Array) -> jax.Array:
 
     # In vectors over all metrics and levels: of matrices with an axis of three, the compiler makes
     # no vector instructions, and the search takes longer than the tails.
-    def share(bracket: Bracket, points: jax.Array) -> tuple[Bracket, None]:
-        """Every level looks at the same point of a metric."""
-        tails = jax.vmap(_tail)(_flat(cells, 1), points)
-        point, tail = (jnp.repeat(each, levels) for each in (points, tails))
-        return bracket.narrowed(spot(point, tail / exceeded)), None
-
     def step(_: jax.Array, bracket: Bracket) -> Bracket:
         points = bracket.inside
         tails = _tails(cells, points.reshape(count, levels)).ravel()
@@ -300,18 +295,21 @@ def _found(cells: tuple[_Cells, ...], tried: jax.Array) -> jax.Array:
     steps = _STEPS_IN_SECONDS if isinstance(cells[0], _Seconds) else _STEPS
     if tried.dtype == jnp.float64:
         steps += EXTRA_FOR_FLOAT64
-    least, most = (jnp.repeat(tried[:, end], levels) for end in (0, -1))
-    bracket = bracket_between(spot(least, 1.0 / exceeded), spot(most, jnp.zeros_like(most)))
     # One after another in a loop, which has the cells in memory: in one expression with several
     # points, the compiler would make each cell anew for every point.
-    bracket, _ = jax.lax.scan(share, bracket, tried[:, 1:-1].T)
+    shared = jax.lax.map(lambda points: jax.vmap(_tail)(cells, points), tried[:, 1:-1].T)
+    least, *inner, most = (jnp.repeat(points, levels) for points in tried.T)
+    shares = [jnp.repeat(tails, levels) for tails in shared]
+    spots = [spot(points, tails / exceeded) for points, tails in zip(inner, shares, strict=True)]
+    nobody = jnp.zeros_like(most)
+    bracket = bracket_among([spot(least, 1.0 / exceeded), *spots, spot(most, nobody)])
     return jax.lax.fori_loop(0, steps, step, bracket).crossing.reshape(count, levels)
 
 
 def _tails(cells: tuple[_Cells, ...], points: jax.Array) -> jax.Array:
     """Tails of several metrics at points of shape [metrics, levels]."""
     at_levels = jax.vmap(_tail, in_axes=(None, 0))
-    return jax.vmap(at_levels)(_flat(cells, 1), points)
+    return jax.vmap(at_levels)(cells, points)
 
 
 @_found.defjvp
@@ -325,27 +323,3 @@ def _found_jvp(
     _, change = jax.jvp(lambda cells: _tails(cells, found), (cells,), tangents[:1])
     _, slope = jax.jvp(lambda points: _tails(cells, points), (found,), (jnp.ones_like(found),))
     return found, implicit_tangent(change, slope)
-
-
-def _flat(cells: tuple[_Cells, ...], axes: int) -> Any:
-    """The same with one axis of cells after so many others.
-
-    For inside a loop: where cells are made in this shape, XLA (jax 0.10) works out each one's place
-    by division, and makes no vector instructions.
-    """
-
-    def flat(leaf: jax.Array) -> jax.Array:
-        return leaf if leaf.ndim == axes else leaf.reshape(*leaf.shape[:axes], -1)
-
-    return jax.tree.map(flat, cells)
-
-
-def _total(cells: list[jax.Array]) -> jax.Array:
-    """Sum over cells of one size: vectors first, then one product of matrices.
-
-    XLA (jax 0.10) compiles a sum of computed values on a CPU into one loop, not vectorised.
-    """
-    while cells[0].ndim > 1:
-        cells = [part for each in cells for part in each]
-    vector = reduce(add, cells)
-    return jnp.dot(vector, jnp.ones_like(vector))

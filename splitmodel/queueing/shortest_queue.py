@@ -30,6 +30,7 @@ from jax.scipy.special import erfc
 
 from splitmodel.compilation import compiled_apart
 from splitmodel.queueing.delay import Delay, delay_from_moments
+from splitmodel.queueing.quick_exp import power
 from splitmodel.units import Scalar
 
 
@@ -233,11 +234,11 @@ def busy_chance(
     loads = _loads(alone, packed, slack, servers)
     # Beyond a load of one, more of it no longer fills batches by finding all servers busy.
     odds = loss_odds(jnp.minimum(jnp.exp(loads.alone), 1.0), loads.servers)
-    filled = (odds / (odds + slack)) ** (fit.filled * unequal**-fit.filled_equal)
+    filled = power(odds / (odds + slack), fit.filled * power(unequal, -fit.filled_equal))
     two = jnp.maximum(loads.alone + jnp.log(pair), loads.packed)
     full = (1.0 - fit.twos) * loads.packed + fit.twos * two
     decay = (1.0 - filled) * jnp.minimum(loads.alone, 0.0) + filled * full
-    unshared = loads.servers ** (fit.unshared - fit.unshared_equal * jnp.log(unequal))
+    unshared = power(loads.servers, fit.unshared - fit.unshared_equal * jnp.log(unequal))
     return loads.odds / (loads.odds + _rest(unshared * decay))
 
 
@@ -252,7 +253,7 @@ class _Loads(NamedTuple):
 
     def at(self, exponent: Scalar) -> Scalar:
         """Between them, the nearer to that of full batches the more common waiting is."""
-        filled = self.waits**exponent
+        filled = power(self.waits, exponent)
         return (1.0 - filled) * self.alone + filled * self.packed
 
 
@@ -293,9 +294,10 @@ def shortest_queue(
     chance = busy_chance(alone, packed, slack, servers, pair, unequal, fit)
     at_best_s, at_best_variation = shortest_residual(service, servers)
     busy = loads.at(fit.filled_delay)
-    backlog = 1.0 / _rest(busy) / servers**fit.pooled + fit.queued * (1.0 - 1.0 / servers) ** 2
+    several = 1.0 - 1.0 / servers
+    backlog = 1.0 / _rest(busy) / power(servers, fit.pooled) + fit.queued * several**2
     backlog = jnp.exp(jnp.minimum(busy, 0.0)) * backlog
-    cycling = chance**fit.cycling * (1.0 - 1.0 / servers) ** fit.cycling_many
+    cycling = power(chance, fit.cycling) * power(several, fit.cycling_many)
     cycling = cycling * jnp.exp(fit.cycling_saved * (loads.packed - loads.alone))
     rest_s = (1.0 - cycling) * at_best_s
     mean_s = rest_s + cycling * cycle_s + 0.5 * service.second_s2 / service.mean_s * backlog

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from splitmodel.compilation import total
 from splitmodel.roofline.operations import Operation
 from splitmodel.specs.hardware import Gpu
 from splitmodel.units import Scalar
@@ -56,7 +57,7 @@ def gpu_seconds(
         if op.kind != "gemm":
             return operation_seconds(op, gpu, tensor_parallel, clock)
         each = jax.vmap(lambda product: operation_seconds(product, gpu, tensor_parallel, clock))(op)
-        return jax.tree.map(lambda apart: jnp.sum(apart, axis=0), each)
+        return jax.tree.map(lambda apart: total(jnp.moveaxis(apart, 0, -1)), each)
 
     return jax.tree.map(lambda *parts: reduce(add, parts), *map(seconds, listed))
 

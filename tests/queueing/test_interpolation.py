@@ -5,25 +5,30 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.interpolation import bracket_between, spot
+from splitmodel.queueing.interpolation import bracket_among, spot
 
 pytestmark = pytest.mark.numerics
 
-POINTS = (0.1, 12.0, 9.0, 2.0, 5.0)
-"""The ends, and others in no order."""
+POINTS = (0.1, 9.0, 2.0, 5.0, 12.0)
+"""The ends, and between them others in no order."""
 
 
 def crossings(function, steps, points=POINTS):
     """Where several functions fall to one; `function` is elementwise, of shape [functions]."""
-    first, last, *others = (jnp.full(3, at) for at in points)
-    bracket = bracket_between(spot(first, function(first)), spot(last, function(last)))
-    for point in others:
-        bracket = bracket.narrowed(spot(point, function(point)))
+    bracket = bracket_among([spot(at, function(at)) for at in (jnp.full(3, at) for at in points)])
 
     def step(_, last):
         return last.narrowed(spot(last.inside, function(last.inside)))
 
     return jax.lax.fori_loop(0, steps, step, bracket).crossing
+
+
+def test_the_nearest_two_on_each_side_are_kept():
+    at = jnp.asarray([6.0, 4.0, 1.0])
+    points = [jnp.full(3, point) for point in POINTS]
+    bracket = bracket_among([spot(point, at / point) for point in points])
+    kept = np.transpose([spot.point for spot in bracket])
+    np.testing.assert_allclose(kept, [[2, 5, 9, 12], [0.1, 2, 5, 9], [0.1, 0.1, 2, 5]])
 
 
 def test_exponentials_are_exact_without_a_step():
@@ -54,4 +59,4 @@ def test_a_wide_bracket_is_narrowed_down_in_ratios():
 
 def test_where_nothing_crosses_the_ends_hold():
     found = np.asarray(crossings(lambda x: jnp.asarray([5.0, 0.5, 1.0]), 3))
-    assert ((found >= POINTS[0]) & (found <= POINTS[1])).all()
+    assert ((found >= POINTS[0]) & (found <= POINTS[-1])).all()
