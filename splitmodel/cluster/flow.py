@@ -5,6 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 
+from splitmodel.queueing.delay import exponential_third_s3
 from splitmodel.units import Scalar
 
 FULLEST = 0.999
@@ -101,6 +102,4 @@ class Flow(eqx.Module):
 
 def _third_s3(mean_s: Scalar, variance_s2: Scalar, exponential_s2: Scalar) -> Scalar:
     """Third moment of a time of which part of the variance is exponential, the rest even [s³]."""
-    exponential_s2 = jnp.maximum(exponential_s2, 1e-20)
-    central_s3 = 2.0 * exponential_s2 * jnp.sqrt(exponential_s2)
-    return central_s3 + 3.0 * mean_s * variance_s2 + mean_s**3
+    return exponential_third_s3(exponential_s2) + 3.0 * mean_s * variance_s2 + mean_s**3

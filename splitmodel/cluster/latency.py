@@ -34,7 +34,12 @@ from splitmodel.cluster.request_cells import (
 from splitmodel.compilation import compiled_apart
 from splitmodel.iteration.choose import lone_requests
 from splitmodel.iteration.instance import Instance
-from splitmodel.queueing.delay import Delay, delay_from_moments, skewed_delay
+from splitmodel.queueing.delay import (
+    Delay,
+    delay_from_moments,
+    exponential_third_s3,
+    skewed_delay,
+)
 from splitmodel.queueing.percentile import Kinds, Requests, percentiles, tails
 from splitmodel.roofline.batch import decode_batch, prefill_batch
 from splitmodel.specs.slo import METRICS, SLO
@@ -163,11 +168,10 @@ def _stall_third_s3(case: Case, flow: Flow, sizes: Cells) -> Scalar:
 
     What comes before the first step is taken as an exponential time, and what lasts as a gamma one.
     """
-    begun_s2 = jnp.maximum(flow.token_wait_variance_s2, 1e-20)
     lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
     lasting_s3 = 2.0 * lasting_s2**2 / jnp.maximum(flow.stall_mean_s, 1e-9)
     return (
-        jnp.minimum(sizes.steps, 1.0) * 2.0 * begun_s2 * jnp.sqrt(begun_s2)
+        jnp.minimum(sizes.steps, 1.0) * exponential_third_s3(flow.token_wait_variance_s2)
         + sizes.steps * flow.stall_third_s3
         + sizes.steps**3 * lasting_s3
     )

@@ -5,8 +5,11 @@ leaves a server with m makes place that the next to come takes, so that these me
 others m. Customers leave each server in proportion to their number, which makes the mean that is
 met m · (m − 1 + 2f)/(m + f): the mean present, less one, and f · (1 − f)/(m + f). That is between
 zero and its largest value as f changes, and on average 1/6 over the number present; with one
-customer per server or fewer, a new one finds an idle server. Chance keeps the total over all n from
-being constant, by the root of it, and likewise the servers that a new one may go to.
+customer per server or fewer, a new one finds an idle server. With two servers hardly anybody leaves
+one before somebody comes to the other, and of N customers a new one meets half, rounded down: the
+mean present, less a quarter. The square of 1 − 1/n is right for one, two and many. Chance keeps the
+total over all n from being constant, by the root of it, and likewise the servers that a new one may
+go to.
 
 References:
     Mitzenmacher, IEEE Transactions on Parallel and Distributed Systems 12, 1094–1104 (2001), for
@@ -35,7 +38,7 @@ def met_share(present: Scalar, counted: Scalar, servers: Scalar, free: Scalar = 
         free: share of them that a new one may go to.
     """
     servers = jnp.maximum(servers, 1.0)
-    below = (1.0 - 1.0 / servers) * (1.0 - _EVEN / jnp.maximum(present, 1.0))
+    below = (1.0 - 1.0 / servers) ** 2 * (1.0 - _EVEN / jnp.maximum(present, 1.0))
     variance = present * (1.0 + present * (1.0 - free)) / free
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-9) / servers)
     distance = jnp.maximum((present - below) / deviation, -8.0)

@@ -83,6 +83,12 @@ def even_variance_s2(mean_s: Scalar, variance_s2: Scalar) -> Scalar:
     return jnp.minimum(even_s2, most_s2)
 
 
+def exponential_third_s3(variance_s2: Scalar) -> Scalar:
+    """Third central moment of an exponential time with this variance [s³], any shape."""
+    variance_s2 = jnp.maximum(variance_s2, 1e-20)
+    return 2.0 * variance_s2 * jnp.sqrt(variance_s2)
+
+
 @jax.jit
 def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple[Delay, Scalar]:
     """Delay with three moments, without a part that is even, and the variance of that [s²].
@@ -99,7 +105,7 @@ def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple
     """
     mean_s = jnp.maximum(mean_s, _TINY_S)
     variance_s2 = jnp.maximum(variance_s2, (_LEAST_DEVIATION * mean_s) ** 2)
-    # An exponential time of this variance has that third moment.
+    # The inverse of `exponential_third_s3`.
     alike_s2 = jnp.exp(2.0 / 3.0 * jnp.log(jnp.maximum(0.5 * third_s3, 1e-30)))
     least_s2 = variance_s2 - even_variance_s2(mean_s, variance_s2)
     random_s2 = jnp.clip(alike_s2, least_s2, 0.5 * (least_s2 + variance_s2))

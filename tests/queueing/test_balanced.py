@@ -15,6 +15,15 @@ def test_with_one_server_it_meets_the_time_average():
     np.testing.assert_allclose(met_share(present, present, 1.0), 1.0, rtol=0.1)
 
 
+def test_of_two_servers_it_meets_half_rounded_down():
+    """Of a Poisson number over both; within 15% where chance blurs the number."""
+    present = np.array([1.0, 2.0, 4.0, 20.0])
+    half = present - 0.25 * (1.0 - np.exp(-4.0 * present))
+    met = met_share(jnp.asarray(present), jnp.asarray(present), 2.0) * present
+    np.testing.assert_allclose(met, half, rtol=0.15)
+    assert float(met[-1]) == pytest.approx(half[-1], rel=0.01)
+
+
 def test_with_many_servers_numbers_are_neighbours():
     """Servers have m or m + 1, and a new one meets m − 1 or m, as often as m leave place for it."""
     share = jnp.linspace(0.0, 1.0, 101)
