@@ -81,8 +81,13 @@ def continuous_flow(case: Case) -> Flow:
         some_s = -jnp.expm1(-batch) * decode_s
         shared = shared_iterations(rate_rps, count, prefill_s, some_s, together)
         stalled_s = stalled(batch, decode_s, shared.batched, shared.iterations)
-        free = jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
-        present = rate_rps * sizes.mean_steps * decode_s / free
+        steps_s = rate_rps * sizes.mean_steps * decode_s
+        present = steps_s / jnp.maximum(1.0 - rate_rps * stalled_s, 1.0 - FULLEST)
+        free = jnp.maximum(1.0 - shared.busy, 1.0 - FULLEST)
+        met = met_share(present, batch, count, free)
+        # Who meets no prompt has all steps on machines without one, if prompts find such a machine.
+        apart = (1.0 - met) * jnp.maximum(2.0 * shared.iterations - 1.0, 0.0)
+        present = present + apart * (steps_s / free - present)
         return shared, stalled_s, met_share(present, batch, count, free)
 
     def with_prompts_s(batch: Scalar) -> Scalar:
@@ -123,8 +128,7 @@ def continuous_flow(case: Case) -> Flow:
         stalled_s,
         prompts.interruption_moments(batch, decode_s),
         jnp.sum(sizes.prompt_weight * prompts.rides_cells),
-        batch,
-        count,
+        met,
         shared,
         queue,
         prefill_s,

@@ -57,8 +57,7 @@ class Flow(eqx.Module):
     stall_third_s3: Scalar
     """Third central moment of that [s³]."""
     stall_lasting_s2: Scalar
-    """Variance of the mean stall per step of a request, as stalls are long on some machines [s²];
-    forgotten as those who decode there leave."""
+    """Variance of the mean stall per step of requests with many, as machines differ [s²]."""
     link_wait_mean_s: Scalar
     """Wait of KV transfers for each other that shows, mean over requests [s]."""
     token_wait_mean_s: Scalar

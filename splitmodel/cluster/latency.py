@@ -50,6 +50,10 @@ _LEAST_REFERENCE = 0.05
 _LEAST_VARIATION = 1e-3
 """Standard deviation of E2E in a cell, over its mean, below which it does not matter."""
 
+_UNKNOWN = 2.0
+"""Square of the steps with which requests have half of the lasting variance of stalls, over that of
+the mean steps."""
+
 TOGETHER = (
     ("ttft_s",),
     ("e2e_s",),
@@ -153,7 +157,7 @@ def _ttft(case: Case, flow: Flow, reference_s: Scalar) -> tuple[Kinds, Kinds]:
 
 def _stall(case: Case, flow: Flow, sizes: Cells) -> tuple[Scalar, Scalar]:
     """Mean [s] and variance [s²] of the delays after the first token, [cells]."""
-    lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
+    lasting_s2 = flow.stall_lasting_s2 * _known(case, sizes)
     # Who has no step waits for none.
     any_step = jnp.minimum(sizes.steps, 1.0)
     return (
@@ -168,13 +172,21 @@ def _stall_third_s3(case: Case, flow: Flow, sizes: Cells) -> Scalar:
 
     What comes before the first step is taken as an exponential time, and what lasts as a gamma one.
     """
-    lasting_s2 = flow.stall_lasting_s2 * _kept(case, sizes)
+    lasting_s2 = flow.stall_lasting_s2 * _known(case, sizes)
     lasting_s3 = 2.0 * lasting_s2**2 / jnp.maximum(flow.stall_mean_s, 1e-9)
     return (
         jnp.minimum(sizes.steps, 1.0) * exponential_third_s3(flow.token_wait_variance_s2)
         + sizes.steps * flow.stall_third_s3
         + sizes.steps**3 * lasting_s3
     )
+
+
+def _known(case: Case, sizes: Cells) -> Scalar:
+    """Share of the lasting variance of stalls that requests with so many steps have, [cells].
+
+    Which machines will have more stalls than others is not known when a decode begins.
+    """
+    return sizes.steps**2 / (sizes.steps**2 + _UNKNOWN * case.sizes.mean_steps**2 + 1e-6)
 
 
 def _deviation_s(case: Case, flow: Flow, sizes: Cells) -> Scalar:

@@ -2,8 +2,8 @@
 
 A prompt interrupts all decodes of its machine, once. Of each decode step, the interruptions add up
 nearly as in a compound Poisson process, but for three things: who rides along has one per step at
-most, they gather on machines with few decodes, and who begins to decode is first held up by those
-who came during the own prefill.
+most, they gather where prompts meet few of the decodes, and who begins to decode is first held up
+by those who came during the own prefill.
 
 References:
     Pollaczek and Khinchine as in Kleinrock, Queueing Systems I (1975), section 5.8 (customers that
@@ -21,9 +21,9 @@ from splitmodel.cluster.shared_iterations import Shared
 from splitmodel.queueing.shortest_queue import Delays
 from splitmodel.units import Scalar
 
-_GATHERING, _FEW = 3.0, 0.5
-"""Squared variation of decodes' mean stalls on many machines, times the square of the decodes of
-each, and the fewest decodes for which that holds."""
+_GATHERING, _LEAST_MET = 0.55, 0.05
+"""Squared variation of decodes' mean stalls, over what it would be if some machines got all prompts
+and the others none, and least share of the decodes for which that is told."""
 
 
 class Stalls(NamedTuple):
@@ -36,7 +36,7 @@ class Stalls(NamedTuple):
     third_s3: Scalar
     """Third central moment of that [s³]."""
     lasting_s2: Scalar
-    """Variance of the mean per step, as long as the same requests decode [s²]."""
+    """Variance of the mean per step, of requests with many steps [s²]."""
     first_s: Scalar
     """Mean before the first step [s]."""
     first_variance_s2: Scalar
@@ -49,8 +49,7 @@ def stalls(
     added_s: Scalar,
     interruption: tuple[Scalar, Scalar, Scalar],
     rides: Scalar,
-    batch: Scalar,
-    servers: Scalar,
+    met: Scalar,
     shared: Shared,
     queue: Delays,
     prefill_s: Scalar,
@@ -64,8 +63,7 @@ def stalls(
         added_s: time that each of them adds to its decode [s].
         interruption: mean [s], second [s²] and third moment [s³] of what one prompt alone adds.
         rides: share of the prompts with which decodes ride along.
-        batch: requests that decode together.
-        servers: machines, a real number.
+        met: decodes that a prompt meets, over those there are on each machine.
         shared: how prompts share iterations.
         queue: delays of prompts.
         prefill_s: iteration of one prompt [s].
@@ -74,7 +72,6 @@ def stalls(
     free = jnp.maximum(1.0 - met_rps * added_s, 1.0 - FULLEST)
     tbt_s = step_s / free
     mean_s = jnp.maximum(tbt_s - step_s, 0.0)
-    several = 1.0 - 1.0 / jnp.maximum(servers, 1.0)
 
     # An iteration with several prompts is a longer interruption, and less variable than one's.
     iterations = met_rps * shared.iterations * tbt_s
@@ -89,8 +86,8 @@ def stalls(
     once = rides * jnp.minimum(iterations, 1.0)
     third_s3 = each_third_s3 - 3.0 * once * each_second_s2 * each_s + 2.0 * once**2 * each_s**3
 
-    # A machine with few decodes gets one prompt after the other until it has as many as others.
-    gathering = _GATHERING * several / jnp.maximum(batch, _FEW) ** 2
+    # Where prompts meet few of the decodes, they are on some of the machines.
+    gathering = _GATHERING * (1.0 - met) / jnp.maximum(met, _LEAST_MET)
 
     # Who comes while a machine has prompts is served after these, in one batch if there is room,
     # and holds them up, if nobody else would have.
