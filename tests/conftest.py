@@ -42,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_enable_x64", config.getoption("--x64"))
 
+    from splitmodel.sweep import lattice
+
+    # Most spaces of tests are small, and code that compiles fast takes its time over padding.
+    lattice.ROWS_ON_CPU = 256
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(f"{tempfile.gettempdir()}/splitmodel-tests-{os.getpid()}", ignore_errors=True)

@@ -22,17 +22,18 @@ from splitmodel.sweep.packing import pack
 COLUMNS = ("prompt", "token", "mixed", "rate_rps")
 """What varies within a kind: machines by pool, and the arrival rate [requests/s]."""
 DIALS = len(COLUMNS)
+ROWS_ON_CPU = 3072
+"""Configurations of a block: as many as leave their cells in cache, as a block costs something
+beside them."""
+_ROWS_ELSEWHERE = 131072
+"""Accelerators need many to be filled."""
 _MOST = 2**62
 """Numbers of a lattice, so that 64 bits also hold the sum of two."""
 
 
 def block_rows() -> int:
-    """Configurations of a block.
-
-    On CPU as many as leave their cells in cache, as a block costs something beside them.
-    Accelerators need many to be filled.
-    """
-    return 3072 if jax.default_backend() == "cpu" else 131072
+    """Configurations of a block on this machine."""
+    return ROWS_ON_CPU if jax.default_backend() == "cpu" else _ROWS_ELSEWHERE
 
 
 class Kind(NamedTuple):
