@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 EXTRA_FOR_FLOAT64 = 20
 """Further iterations that float64 has digits for."""
@@ -104,16 +105,25 @@ def _implicit_root(
     def root(tried: jax.Array, *others: jax.Array) -> jax.Array:
         return solve(lambda x: explicit(x, *others), tried)
 
-    @root.defjvp
     def derivative(
-        primals: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]
+        primals: tuple[jax.Array, ...], tangents: tuple[jax.Array | SymbolicZero, ...]
     ) -> tuple[jax.Array, jax.Array]:
-        others = primals[1:]
-        found = root(*primals)
-        _, change = jax.jvp(lambda *others: explicit(found, *others), others, tangents[1:])
+        found, others = root(*primals), primals[1:]
+        # What is constant takes no part: most of what a cluster is made of, as a rule.
+        changes = {
+            k: tangent
+            for k, tangent in enumerate(tangents[1:])
+            if not isinstance(tangent, SymbolicZero)
+        }
+
+        def moved(values: dict[int, jax.Array]) -> jax.Array:
+            return explicit(found, *(values.get(k, other) for k, other in enumerate(others)))
+
+        _, change = jax.jvp(moved, ({k: others[k] for k in changes},), (changes,))
         _, slope = jax.jvp(lambda x: explicit(x, *others), (found,), (jnp.ones_like(found),))
         return found, implicit_tangent(change, slope)
 
+    root.defjvp(derivative, symbolic_zeros=True)
     return root(tried, *closed_over)
 
 

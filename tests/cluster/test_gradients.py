@@ -1,7 +1,5 @@
 """Gradients of the analytic tier against central differences, where a resource binds."""
 
-import functools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -45,45 +43,51 @@ def scaled(cluster, load, factors):
     return cluster, load.with_rate(load.rate_rps * rate)
 
 
-def log_outputs(cluster, load, factors):
-    values = sm.metrics(*scaled(cluster, load, factors), "bloom-176b")
+def log_outputs(values):
     return jnp.log(jnp.stack([values.ttft_s[1], values.tbt_s[1], values.usd_per_request]))
 
 
-def log_highest_rate(cluster, load, factors):
-    return jnp.log(highest_rate(*scaled(cluster, load, factors), "bloom-176b"))[None]
+def strong(tree):
+    """Leaves of the type that is computed in, so that one program serves all."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=float), tree)
 
 
-OUTPUTS = jax.jit(log_outputs)
-HIGHEST = jax.jit(log_highest_rate)
+@jax.jit
+def metrics_and_derivative(where, direction):
+    """Of cluster and load, along a direction: code for all at once takes long to compile."""
+    return jax.jvp(lambda *where: sm.metrics(*where, "bloom-176b"), where, direction)
 
 
-def along(function):
-    """Derivative along a direction of the factors: code for all at once takes long to compile."""
-
-    @jax.jit
-    def derivative(cluster, load, factors, direction):
-        of_factors = functools.partial(function, cluster, load)
-        return jax.jvp(of_factors, (factors,), (direction,))[1]
-
-    return lambda *where: jnp.stack([derivative(*where, each) for each in jnp.eye(4)], axis=1)
+def outputs(cluster, load, factors, along):
+    """Logarithms of some outputs, and their derivatives along a direction of the factors."""
+    pair = jax.jvp(lambda each: scaled(cluster, load, each), (factors,), (along,))
+    values, tangents = metrics_and_derivative(*map(strong, pair))
+    return jax.jvp(log_outputs, (values,), (tangents,))
 
 
-OUTPUT_ELASTICITIES, HIGHEST_ELASTICITIES = along(log_outputs), along(log_highest_rate)
+@jax.jit
+def highest(cluster, load, factors, along):
+    """The same of the highest rate."""
+
+    def log_rate(factors):
+        return jnp.log(highest_rate(*scaled(cluster, load, factors), "bloom-176b"))[None]
+
+    return jax.jvp(log_rate, (factors,), (along,))
 
 
-def elasticities(function, jacobian, cluster, load):
+def elasticities(function, cluster, load):
     """Elasticities by differentiation and by central differences, [outputs, resources]."""
-    ones, step = jnp.ones(4), 1e-5
-    exact = np.asarray(jacobian(cluster, load, ones))
-    sides = [
-        [np.asarray(function(cluster, load, ones.at[k].add(sign * step))) for sign in (1.0, -1.0)]
-        for k in range(4)
-    ]
-    # Infinite latencies, beyond saturation, have no difference.
-    with np.errstate(invalid="ignore"):
-        central = np.stack([(above - below) / (2.0 * step) for above, below in sides], axis=1)
-    return exact, central
+    ones, step = jnp.ones(len(RESOURCES)), 1e-5
+    exact, central = [], []
+    for along in jnp.eye(len(RESOURCES)):
+        above, below, (_, derivative) = (
+            function(cluster, load, ones + sign * step * along, along) for sign in (1.0, -1.0, 0.0)
+        )
+        exact.append(derivative)
+        # Infinite latencies, beyond saturation, have no difference.
+        with np.errstate(invalid="ignore"):
+            central.append((np.asarray(above[0]) - np.asarray(below[0])) / (2.0 * step))
+    return np.stack(exact, axis=1), np.stack(central, axis=1)
 
 
 def assert_equal(exact, central):
@@ -107,7 +111,7 @@ def _float64_only():
 )
 def test_latency_gradients(name, binding):
     load = sm.Workload.azure("conv", rate_rps=20.0)
-    exact, central = elasticities(OUTPUTS, OUTPUT_ELASTICITIES, CLUSTERS[name], load)
+    exact, central = elasticities(outputs, CLUSTERS[name], load)
     assert_equal(exact, central)
     for output, resource in binding:
         row = ("ttft", "tbt", "usd").index(output)
@@ -120,7 +124,7 @@ def test_latency_gradients(name, binding):
 def test_cost_gradient_beyond_saturation():
     # Beyond saturation the throughput, and with it a request's cost, hangs on the hardware.
     load = sm.Workload.azure("conv", rate_rps=500.0)
-    exact, central = elasticities(OUTPUTS, OUTPUT_ELASTICITIES, CLUSTERS["baseline-A100"], load)
+    exact, central = elasticities(outputs, CLUSTERS["baseline-A100"], load)
     np.testing.assert_allclose(exact[2], central[2], rtol=1e-4, atol=1e-6)
     hbm, flop, rate, cap = exact[2]
     assert hbm <= -BINDING
@@ -133,7 +137,7 @@ def test_cost_gradient_beyond_saturation():
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_highest_rate_gradients(name):
     load = sm.Workload.azure("conv", rate_rps=1.0)
-    exact, central = elasticities(HIGHEST, HIGHEST_ELASTICITIES, CLUSTERS[name], load)
+    exact, central = elasticities(highest, CLUSTERS[name], load)
     assert_equal(exact, central)
     # The rate of the load plays no role; the memory-bound limit on TBT makes HBM bind.
     assert exact[0, RESOURCES.index("rate_rps")] == 0.0
@@ -145,24 +149,20 @@ def test_reverse_mode_equals_forward_mode():
     load = sm.Workload.azure("conv", rate_rps=20.0)
 
     @jax.jit
-    def gradient(cluster, load, factors, output):
-        return jax.vjp(functools.partial(log_outputs, cluster, load), factors)[1](output)[0]
+    def gradient(factors, output):
+        def of(factors):
+            return log_outputs(sm.metrics(*scaled(CLUSTERS["HA"], load, factors), "bloom-176b"))
 
-    where = CLUSTERS["HA"], load, jnp.ones(4)
-    reverse = jnp.stack([gradient(*where, output) for output in jnp.eye(3)])
-    np.testing.assert_allclose(OUTPUT_ELASTICITIES(*where), reverse, rtol=1e-9, atol=1e-12)
+        return jax.vjp(of, factors)[1](output)[0]
+
+    reverse = jnp.stack([gradient(jnp.ones(len(RESOURCES)), output) for output in jnp.eye(3)])
+    forward, _ = elasticities(outputs, CLUSTERS["HA"], load)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.numerics
-def test_derivative_along_every_leaf_is_finite():
-    load = sm.Workload.azure("conv", rate_rps=20.0)
-
-    @jax.jit
-    def derivative(cluster):
-        direction = jax.tree.map(jnp.ones_like, cluster)
-        return jax.jvp(lambda tree: sm.metrics(tree, load, "bloom-176b"), (cluster,), (direction,))
-
-    for cluster in CLUSTERS.values():
-        leaves = jax.tree.map(jnp.asarray, cluster)
-        _, tangents = derivative(leaves)
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tangents))
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_derivative_along_every_leaf_is_finite(name):
+    where = strong((CLUSTERS[name], sm.Workload.azure("conv", rate_rps=20.0)))
+    _, tangents = metrics_and_derivative(where, jax.tree.map(jnp.ones_like, where))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tangents))
