@@ -13,7 +13,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from splitmodel.cluster.case import Case
+from splitmodel.cluster.sizes import Sizes
 from splitmodel.compilation import total
 from splitmodel.units import Scalar
 
@@ -21,17 +21,17 @@ _ROOT = 0.5 * np.sqrt(np.pi)
 """Mean square root of an exponential variable of mean one."""
 
 
-def first_end(case: Case, decodes: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+def first_end(sizes: Sizes, decodes: Scalar) -> tuple[Scalar, Scalar, Scalar]:
     """Chance that anybody decodes on a machine, and steps until one of them ends.
 
     Of the latter the mean, zero where nobody decodes, and the second moment of what is zero with
     some chance and exponential otherwise, with this mean and the same mean square root.
 
     Args:
-        case: the question.
+        sizes: of the requests.
         decodes: mean number of requests that decode there.
     """
-    residual, steps = case.sizes.residual_chance, case.load.output_edges_tokens - 1.0
+    residual, steps = sizes.residual_chance, sizes.step_edges
     residual = jnp.concatenate([jnp.ones_like(residual[:1]), residual])
     steps = jnp.concatenate([0.0 * steps[:1], steps])
     roots = jnp.sqrt(jnp.maximum(steps, 1e-6))

@@ -17,27 +17,75 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from splitmodel.cluster.case import Case
+from splitmodel.cluster.sizes import Sizes
 from splitmodel.compilation import total
-from splitmodel.queueing.latch import latched_share
+from splitmodel.queueing import latch
+from splitmodel.queueing.latch import LatchFit, latched_share
 from splitmodel.units import Scalar
 
-_FEWER = 2.0
-"""Decodes that the machine of a first visit has fewer than others, over their square root."""
-_NONE = 0.3
-"""Machines without a decode, over those that there were if decodes were not balanced."""
-_BURSTS = 1.2
-"""Visits in the time for which one keeps a machine count this much: they come in bursts."""
-_MOST, _LEAST_LEFT = 0.95, 0.02
-"""Largest share of the token machines that is mixed, if not all are, and least share that has
-decodes."""
+_LEAST_LEFT = 0.02
+"""Least share of the token machines that has decodes."""
 _ROUNDS = 4
 """From none to the number that is mixed; as each has more, others have more decodes."""
-_IN_A_ROW = 1.1
-"""Visits in a row to a machine that always is mixed, seen by one decode as one."""
-_EMPTIES, _EVEN = 0.1, 0.73
-"""How often one of machines that are always mixed gets empty, over what chance would tell where
-decodes were not balanced, and the decodes of each that count for that."""
+
+
+class MixedFit(NamedTuple):
+    """Constants fitted to simulations of clusters.
+
+    `python -m splitmodel_calibration.mixed` repeats the fit, and tells the errors on other
+    clusters.
+    """
+
+    fewer: float | Scalar = 2.0
+    """Decodes that the machine of a first visit has fewer than others, over their square root."""
+    none: float | Scalar = 0.3
+    """Machines without a decode, over those that there were if decodes were not balanced."""
+    bursts: float | Scalar = 1.2
+    """Visits in the time for which one keeps a machine count this much: they come in bursts."""
+    most: float | Scalar = 0.95
+    """Largest share of the token machines that is mixed, if not all are."""
+    in_a_row: float | Scalar = 1.1
+    """Visits in a row to a machine that always is mixed, seen by one decode as one."""
+    empties: float | Scalar = 0.1
+    """How often one of machines that are always mixed gets empty, over what chance would tell where
+    decodes were not balanced."""
+    even: float | Scalar = 0.73
+    """Of the decodes of each, those that count for that."""
+
+
+class Fits(NamedTuple):
+    """Constants that are fitted together."""
+
+    mixed: MixedFit = MixedFit()
+    latch: LatchFit = latch.FITTED
+
+
+FITTED = Fits()
+
+
+class Visitors(NamedTuple):
+    """Prompts that go to token machines."""
+
+    rate_rps: Scalar
+    busy: Scalar
+    """Machines' worth of time that they take."""
+    early: Scalar
+    """That part of it in which decodes come that were assigned to the machine before."""
+
+
+class Decoding(NamedTuple):
+    """Token machines if none were mixed."""
+
+    batch: Scalar
+    """Requests that decode together on each, at most `most`."""
+    step_s: Scalar
+    """Decode iteration [s]."""
+    servers: Scalar
+    """Machines, a real number."""
+    most: Scalar
+    """Largest decode batch."""
+    helped: Scalar
+    """Chance that machines of the other pool take decodes, too."""
 
 
 class Mixed(NamedTuple):
@@ -65,36 +113,24 @@ class _Visit(NamedTuple):
 
 
 def mixed_machines(
-    case: Case,
-    visits_rps: Scalar,
-    busy: Scalar,
-    early: Scalar,
-    batch: Scalar,
-    step_s: Scalar,
-    servers: Scalar,
-    most: Scalar,
-    helped: Scalar,
+    sizes: Sizes, visitors: Visitors, decoding: Decoding, fits: Fits = FITTED
 ) -> Mixed:
     """Machines that visits keep mixed.
 
     Args:
-        case: the question.
-        visits_rps: prompts that go to token machines [1/s].
-        busy: machines' worth of time that these take.
-        early: that part of it in which decodes come that were assigned to them before.
-        batch: requests that decode together on a token machine, if none are mixed.
-        step_s: decode iteration [s].
-        servers: token machines, a real number.
-        most: largest decode batch.
-        helped: chance that machines of the other pool take decodes, too.
+        sizes: of the requests.
+        visitors: prompts that go to token machines.
+        decoding: these machines if none were mixed.
+        fits: constants.
     """
-    steps, sizes = case.load.output_edges_tokens - 1.0, case.sizes
+    fit, steps = fits.mixed, sizes.step_edges
+    batch, step_s, servers, most, helped = decoding
     staying = jnp.log(jnp.maximum(1.0 - sizes.residual_chance, 1e-9))
     rest_s = jnp.maximum(sizes.residual_steps * step_s, 1e-9)
     stay_s = jnp.maximum(sizes.mean_steps * step_s, 1e-9)
-    visits_rps, several = jnp.maximum(visits_rps, 1e-12), jnp.maximum(servers, 1.0)
-    visit_s = jnp.maximum(busy / visits_rps, 1e-6)
-    ahead = early / (visits_rps * stay_s)
+    visits_rps, several = jnp.maximum(visitors.rate_rps, 1e-12), jnp.maximum(servers, 1.0)
+    visit_s = jnp.maximum(visitors.busy / visits_rps, 1e-6)
+    ahead = visitors.early / (visits_rps * stay_s)
     wanting = batch * servers
 
     def each_of(mixed: Scalar, like_others: Scalar) -> Scalar:
@@ -103,22 +139,22 @@ def mixed_machines(
         return jnp.minimum(wanting / others, most)
 
     def first(each: Scalar) -> _Visit:
-        fewest = each / (1.0 + _FEWER / jnp.sqrt(each + 1e-6))
+        fewest = each / (1.0 + fit.fewer / jnp.sqrt(each + 1e-6))
         # The largest rest of those who decode there.
         some = 1.0 - jnp.exp(fewest * staying)
         longest = steps[0] * some[0] + total(0.5 * (some[1:] + some[:-1]) * jnp.diff(steps))
         kept_s = longest * step_s + visit_s
         # Alone in that time, or of many that need as many machines as visit at once at most.
-        others = _BURSTS * visits_rps * kept_s + 1e-4
+        others = fit.bursts * visits_rps * kept_s + 1e-4
         together = jnp.sqrt(visit_s / kept_s)
         return _Visit(fewest, kept_s, together - (1.0 - together) * jnp.expm1(-others) / others)
 
-    each = jnp.minimum(batch, most)
+    each = batch
     visit = first(each)
-    mixed = like_others = jnp.zeros_like(busy)
+    mixed = like_others = jnp.zeros_like(batch)
     for _ in range(_ROUNDS):
         wanted = visits_rps * visit.chance * visit.kept_s
-        fill = wanted / (_MOST * servers)
+        fill = wanted / (fit.most * servers)
         mixed = wanted / jnp.sqrt(jnp.sqrt(1.0 + fill**4))
         # Those that were there, and those that were assigned to it before.
         had = visits_rps * visit.chance * (visit.fewest + ahead * each) * rest_s
@@ -133,11 +169,11 @@ def mixed_machines(
     decodes = jnp.maximum(had, wanting - (servers - mixed) * most)
     decodes = jnp.minimum(decodes, wanting * mixed / servers)
     # Of many machines with few decodes, some has none, and the visit goes there.
-    finds = begins * visit.fewest * jnp.exp(-_NONE * servers * jnp.exp(-each))
+    finds = begins * visit.fewest * jnp.exp(-fit.none * servers * jnp.exp(-each))
     per_mixed = (1.0 - begins) / jnp.maximum(mixed, 1e-9)
     left = (servers - mixed) / (1.0 - decodes / jnp.maximum(wanting, 1e-9))
     met = finds + per_mixed * decodes
-    begun = finds + per_mixed * jnp.maximum(decodes - had, 0.0) / _IN_A_ROW
+    begun = finds + per_mixed * jnp.maximum(decodes - had, 0.0) / fit.in_a_row
     # A decode meets no more visits than come while the machine is mixed.
     begun = jnp.maximum(begun, begins * met)
 
@@ -151,7 +187,8 @@ def mixed_machines(
         visits_rps * begins,
         visits_rps * visit.chance * visit.kept_s,
         top,
-        _EMPTIES * servers * batch * jnp.exp(-_EVEN * batch) / rest_s,
+        fit.empties * servers * batch * jnp.exp(-fit.even * batch) / rest_s,
+        fits.latch,
     )
     # There is no other machine than the only one.
     latched = 1.0 - (1.0 - latched) * (1.0 - several**-4)
@@ -163,10 +200,11 @@ def mixed_machines(
     # All of them, where hardly anybody decodes.
     all_left = (wanting + 1e-9) / (together + 1e-9 / servers)
     # Where there is a choice, decodes avoid machines with a prompt once they can know of it.
-    coming = (begins + latched * (1.0 - begins)) * early + latched * (busy - early) / several
+    coming = (begins + latched * (1.0 - begins)) * visitors.early
+    coming = coming + latched * (visitors.busy - visitors.early) / several
     return Mixed(
         left=left + latched * (all_left - left),
         met=met + latched * (crowd - met),
-        begun=begun + latched * (crowd / _IN_A_ROW - begun),
+        begun=begun + latched * (crowd / fit.in_a_row - begun),
         coming=jnp.minimum(coming / several, 1.0),
     )

@@ -178,7 +178,7 @@ def _make_cells(load: Workload, weight: Scalar, shares: Scalar) -> Cells:
     """From weights [groups, outputs] and shares [groups, outputs, prompts]."""
     edges = between(load.prompt_edges_tokens)
     places = (load.prompt_tokens - edges.low) / jnp.maximum(edges.high - edges.low, 1e-6)
-    steps = Span(load.output_edges_tokens[:-1] - 1.0, load.output_edges_tokens[1:] - 1.0)
+    steps = between(load.output_edges_tokens - 1.0)
     groups = weight.shape[0]
     return Cells(
         weight=weight.ravel(),

@@ -20,10 +20,12 @@ class Sizes(eqx.Module):
     mean_prompt_tokens: Scalar
     mean_steps: Scalar
     """Decode steps per request, output tokens − 1, mean."""
+    step_edges: Scalar
+    """Steps at the outputs' edges, [cells+1]."""
     residual_steps: Scalar
     """Steps that a request which is decoding still has before it, mean over them."""
     residual_chance: Scalar
-    """Chance that it has more steps than there are at the outputs' edges, [cells+1]."""
+    """Chance that it has more steps than `step_edges`, [cells+1]."""
     resident_tokens: Scalar
     """KV tokens reserved by a request that is decoding: long outputs stay longer."""
     resident_spread: Scalar
@@ -40,7 +42,7 @@ def sizes_of(load: Workload) -> Sizes:
     """Sizes of a workload's requests."""
     prompt, output = load.prompt_tokens[:, None], load.output_tokens[None, :]
     steps = output - 1.0
-    mean_steps = jnp.sum(load.weight * steps)
+    step_edges, mean_steps = load.output_edges_tokens - 1.0, jnp.sum(load.weight * steps)
     # Weighted by steps, a request counts as long as it stays; with no steps any weight will do.
     stay = load.weight * jnp.maximum(steps, 1e-6)
     stay = stay / jnp.sum(stay)
@@ -51,10 +53,9 @@ def sizes_of(load: Workload) -> Sizes:
         output_weight=jnp.sum(load.weight, axis=0),
         mean_prompt_tokens=jnp.sum(load.weight * prompt),
         mean_steps=mean_steps,
+        step_edges=step_edges,
         residual_steps=0.5 * jnp.sum(stay * steps),
-        residual_chance=_residual_chance(
-            load.output_edges_tokens - 1.0, jnp.sum(load.weight, axis=0)
-        ),
+        residual_chance=_residual_chance(step_edges, jnp.sum(load.weight, axis=0)),
         resident_tokens=resident_tokens,
         resident_spread=jnp.sum(stay * (prompt + output) ** 2) / resident_tokens**2,
         prompt_places=(load.prompt_tokens + jnp.sum(load.weight * output)) / resident_tokens,

@@ -18,7 +18,7 @@ import numpy as np
 from splitmodel.cluster.case import Case, servers
 from splitmodel.cluster.costs import costs
 from splitmodel.cluster.flow import FULLEST, Flow
-from splitmodel.cluster.mixed_machines import mixed_machines
+from splitmodel.cluster.mixed_machines import Decoding, Visitors, mixed_machines
 from splitmodel.cluster.prompt_pool import prompt_queue
 from splitmodel.cluster.transfers import transfers_of
 from splitmodel.cluster.visits import visits
@@ -116,17 +116,19 @@ def splitwise_flow(case: Case) -> Flow:
     waiting = staying * pool.chance / kept
     # Decodes come to the machine that they were assigned to so long before.
     ahead_s = service.mean_s + total(waiting * pool.mean_s)
-    mixed = mixed_machines(
-        case,
+    visitors = Visitors(
         total(visitors_rps),
         total(visitors_rps * on_token.service.cells_s),
         total(visitors_rps * jnp.minimum(on_token.service.cells_s, ahead_s)),
-        jnp.minimum(wanted * (1.0 - moved), on_token.most),
-        wanting / decoded_rps,
-        token_servers,
-        on_token.most,
-        any_moved,
     )
+    decoding = Decoding(
+        batch=jnp.minimum(wanted * (1.0 - moved), on_token.most),
+        step_s=wanting / decoded_rps,
+        servers=token_servers,
+        most=on_token.most,
+        helped=any_moved,
+    )
+    mixed = mixed_machines(sizes, visitors, decoding)
     batch = jnp.minimum(wanted_on(mixed.left) * (1.0 - moved), on_token.most)
     uneven = unevenness(mixed.left, sizes.resident_spread)
     together = jnp.maximum(batch + uneven, 1.0)
@@ -140,7 +142,7 @@ def splitwise_flow(case: Case) -> Flow:
     # Memory of requests that differ runs out as that of fewer, larger ones.
     equal = places / sizes.resident_spread
     place_s, place_second_s2 = wait_moments(stay_s, 2.0 * stay_s**2, full, empty, equal)
-    decoding = -jnp.expm1(-batch)
+    occupied = -jnp.expm1(-batch)
 
     away = visits(case, on_prompt, on_token, visitors_rps, ahead_s, iteration_s, mixed)
     link = transfers.wait(
@@ -166,7 +168,7 @@ def splitwise_flow(case: Case) -> Flow:
         rest_s=zero,
         prefill_edges_s=service.edges_s,
         transfer_edges_s=transfers.edges_s,
-        join_s=decoding * iteration_s,
+        join_s=occupied * iteration_s,
         step_s=iteration_s,
         step_variance_s2=(more_s - iteration_s) ** 2,
         step_spare_s=iteration_s - alone_s,
@@ -180,7 +182,7 @@ def splitwise_flow(case: Case) -> Flow:
         + away.begin_variance_s2
         + jnp.where(mixes, 0.0, place_second_s2 - place_s**2),
         batch=batch,
-        utilisation=jnp.stack([used, decoding, zero]),
+        utilisation=jnp.stack([used, occupied, zero]),
         prefilling=zero,
     )
 

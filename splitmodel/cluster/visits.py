@@ -87,7 +87,7 @@ def visits(
     # even until some decode ends.
     backlog_s = cluster.max_pending_tokens * on_token.packed_s / sizes.mean_prompt_tokens
     crowd_s = (_ALONE + _CROWDED * busy / (1.0 + busy)) * backlog_s
-    some, end_steps, end_steps2 = first_end(case, mixed.met)
+    some, end_steps, end_steps2 = first_end(sizes, mixed.met)
     shortest, longest = load.prompt_edges_tokens[:-1], load.prompt_edges_tokens[1:]
     beyond = (longest - cluster.max_batch_tokens) / jnp.maximum(longest - shortest, 1e-6)
     beyond = jnp.clip(beyond, 0.0, 1.0)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitmodel.compilation import compiled_apart, total
-from splitmodel.queueing.quick_exp import power
+from splitmodel.queueing.power import power
 from splitmodel.queueing.shortest_queue import FITTED as OPEN_FITTED
 from splitmodel.queueing.shortest_queue import (
     Delays,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from splitmodel.queueing.quick_exp import power
+from splitmodel.queueing.power import power
 from splitmodel.units import Scalar
 
 

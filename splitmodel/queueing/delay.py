@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from splitmodel.queueing.power import power
 from splitmodel.queueing.quick_exp import quick_exp, quick_fall
 from splitmodel.units import Scalar
 
@@ -106,7 +107,7 @@ def skewed_delay(mean_s: Scalar, variance_s2: Scalar, third_s3: Scalar) -> tuple
     mean_s = jnp.maximum(mean_s, _TINY_S)
     variance_s2 = jnp.maximum(variance_s2, (_LEAST_DEVIATION * mean_s) ** 2)
     # The inverse of `exponential_third_s3`.
-    alike_s2 = jnp.exp(2.0 / 3.0 * jnp.log(jnp.maximum(0.5 * third_s3, 1e-30)))
+    alike_s2 = power(jnp.maximum(0.5 * third_s3, 1e-30), 2.0 / 3.0)
     least_s2 = variance_s2 - even_variance_s2(mean_s, variance_s2)
     random_s2 = jnp.clip(alike_s2, least_s2, 0.5 * (least_s2 + variance_s2))
     # Squared skewness (6 − 6c + 2c²)²/(c(2 − c)³) of one with the chance c, solved for it to 5%.

@@ -12,20 +12,38 @@ References:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from splitmodel.units import Scalar
 
-_ENTERS, _STEADY = 0.16, 1.5
-"""Of what might bring the number to its top, what does if that is the mean; and the rate function,
-over that of a Poisson variable: with more of them, each stays for longer, which limits them."""
+
+class LatchFit(NamedTuple):
+    """Constants fitted to simulations of clusters.
+
+    `python -m splitmodel_calibration.mixed` repeats the fit, and tells the errors on other
+    clusters.
+    """
+
+    enters: float | Scalar = 0.16
+    """Of what might bring the number to its top, what does if that is the mean."""
+    steady: float | Scalar = 1.5
+    """The rate function, over that of a Poisson variable: with more of them, each stays for longer,
+    which limits them."""
+
+
+FITTED = LatchFit()
+
 _SUREST = 4.0
 """Rate functions of means beyond the top count up to this."""
 _SEEN_S = 500.0
 """Time for which a cluster is looked at that cannot get out by itself."""
 
 
-def latched_share(tries_rps: Scalar, mean: Scalar, top: Scalar, leaves_rps: Scalar) -> Scalar:
+def latched_share(
+    tries_rps: Scalar, mean: Scalar, top: Scalar, leaves_rps: Scalar, fit: LatchFit = FITTED
+) -> Scalar:
     """Share of time in which the number is latched at its top; shapes broadcast.
 
     Args:
@@ -33,11 +51,12 @@ def latched_share(tries_rps: Scalar, mean: Scalar, top: Scalar, leaves_rps: Scal
         mean: the number, if there was no end of it.
         top: where it latches.
         leaves_rps: how often it gets free by chance [1/s].
+        fit: its constants.
     """
     mean, top = jnp.maximum(mean, 1e-12), jnp.maximum(top, 0.0)
     apart = poisson_rate(mean, top)
     apart = jnp.maximum(jnp.where(top > mean, apart, -apart), -_SUREST)
-    enters_rps = _ENTERS * tries_rps * jnp.exp(-_STEADY * apart)
+    enters_rps = fit.enters * tries_rps * jnp.exp(-fit.steady * apart)
     return enters_rps / (enters_rps + leaves_rps + 1.0 / _SEEN_S)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from splitmodel.queueing.quick_exp import power
+from splitmodel.queueing.power import power
 from splitmodel.units import Scalar
 
 

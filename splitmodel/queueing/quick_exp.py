@@ -1,4 +1,4 @@
-"""Exponentials of a tail, in float32 quicker than `jnp.exp` and `jnp.expm1`, to 1e-5; powers.
+"""Exponentials of a tail, in float32 quicker than `jnp.exp` and `jnp.expm1`, to 1e-5.
 
 Far from zero, where the argument's own rounding counts for more, as exact as that allows.
 """
@@ -16,8 +16,6 @@ _POWERS = (0.69314718, 0.24026942, 0.05579490, 0.00944517)
 a least squared error (`numpy.polynomial.chebyshev.Chebyshev.fit` at Chebyshev points)."""
 _BIAS, _MANTISSA_BITS = 127, 23
 """Of float32 (IEEE 754)."""
-_LEAST_BASE = 1e-37
-"""Normal in float32, so that its logarithm is finite."""
 _MOST = _BIAS - 1.0
 """Least power of two that is a normal number, negative."""
 _UNITS = 1.5 * 2.0**_MANTISSA_BITS + _BIAS
@@ -68,14 +66,6 @@ def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         number = (number + factor) * rest
     exponent = jax.lax.bitcast_convert_type(shifted, jnp.int32) << _MANTISSA_BITS
     return jax.lax.bitcast_convert_type(exponent, jnp.float32), number
-
-
-def power(base: Scalar, exponent: Scalar) -> jax.Array:
-    """Base to the exponent, for a base ≥ 0, as an exponential; shapes broadcast.
-
-    XLA (jax 0.10) calls a function for every power on CPU, and makes no vector instructions.
-    """
-    return jnp.exp(exponent * jnp.log(jnp.maximum(base, _LEAST_BASE)))
 
 
 @quick_exp.defjvp

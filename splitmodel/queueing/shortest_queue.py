@@ -30,7 +30,7 @@ from jax.scipy.special import erfc
 
 from splitmodel.compilation import compiled_apart
 from splitmodel.queueing.delay import Delay, delay_from_moments
-from splitmodel.queueing.quick_exp import power
+from splitmodel.queueing.power import power
 from splitmodel.units import Scalar
 
 

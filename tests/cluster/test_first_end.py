@@ -41,7 +41,7 @@ def test_first_of_a_poisson_number_of_rests(case, outputs, decodes):
     there = numbers[numbers > 0]
     begins = np.concatenate([[0], np.cumsum(there)[:-1]])
     firsts = np.minimum.reduceat(rests(outputs, rng, there.sum()), begins)
-    some, mean, second = map(float, first_end(case, jnp.asarray(decodes)))
+    some, mean, second = map(float, first_end(case.sizes, jnp.asarray(decodes)))
     assert some == pytest.approx((numbers > 0).mean(), rel=0.05)
     assert mean == pytest.approx(some * firsts.mean(), rel=0.1)
     scale = second / (2.0 * mean)
@@ -50,14 +50,14 @@ def test_first_of_a_poisson_number_of_rests(case, outputs, decodes):
 
 
 def test_what_is_left_of_those_who_decode(case, outputs):
-    edges = np.asarray(case.load.output_edges_tokens) - 1.0
+    edges = np.asarray(case.sizes.step_edges)
     left = rests(outputs, np.random.default_rng(4), 40_000)
     expected = (left[None, :] > edges[:, None]).mean(axis=1)
     np.testing.assert_allclose(case.sizes.residual_chance, expected, atol=0.03)
 
 
 def test_nobody_decodes(case):
-    some, mean, second = first_end(case, jnp.asarray(0.0))
+    some, mean, second = first_end(case.sizes, jnp.asarray(0.0))
     assert float(some) == float(mean) == float(second) == 0.0
-    slope = jax.grad(lambda decodes: first_end(case, decodes)[1])(jnp.asarray(0.0))
+    slope = jax.grad(lambda decodes: first_end(case.sizes, decodes)[1])(jnp.asarray(0.0))
     assert np.isfinite(float(slope))

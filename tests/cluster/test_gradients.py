@@ -8,6 +8,7 @@ import pytest
 
 import splitmodel as sm
 from splitmodel.cluster.highest_rate import highest_rate
+from splitmodel.specs.leaves import as_arrays
 
 RESOURCES = ("hbm_bytes_per_s", "flop_per_s", "rate_rps", "power_cap")
 BINDING = 0.1
@@ -47,21 +48,20 @@ def log_outputs(values):
     return jnp.log(jnp.stack([values.ttft_s[1], values.tbt_s[1], values.usd_per_request]))
 
 
-def strong(tree):
-    """Leaves of the type that is computed in, so that one program serves all."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=float), tree)
-
-
 @jax.jit
 def metrics_and_derivative(where, direction):
     """Of cluster and load, along a direction: code for all at once takes long to compile."""
-    return jax.jvp(lambda *where: sm.metrics(*where, "bloom-176b"), where, direction)
+
+    def of(cluster, load):
+        return sm.metrics(cluster, load, "bloom-176b")
+
+    return jax.jvp(of, where, direction)
 
 
 def outputs(cluster, load, factors, along):
     """Logarithms of some outputs, and their derivatives along a direction of the factors."""
     pair = jax.jvp(lambda each: scaled(cluster, load, each), (factors,), (along,))
-    values, tangents = metrics_and_derivative(*map(strong, pair))
+    values, tangents = metrics_and_derivative(*as_arrays(pair))
     return jax.jvp(log_outputs, (values,), (tangents,))
 
 
@@ -163,6 +163,6 @@ def test_reverse_mode_equals_forward_mode():
 @pytest.mark.numerics
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_derivative_along_every_leaf_is_finite(name):
-    where = strong((CLUSTERS[name], sm.Workload.azure("conv", rate_rps=20.0)))
+    where = as_arrays((CLUSTERS[name], sm.Workload.azure("conv", rate_rps=20.0)))
     _, tangents = metrics_and_derivative(where, jax.tree.map(jnp.ones_like, where))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tangents))

@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import poisson
 
 from splitmodel.queueing.latch import latched_share, poisson_rate
+from splitmodel.specs.leaves import as_arrays
 
 pytestmark = pytest.mark.numerics
 
 
 def share(tries_rps=1.0, mean=2.0, top=10.0, leaves_rps=0.0):
-    arguments = (tries_rps, mean, top, leaves_rps)
-    return float(latched_share(*(jnp.asarray(each) for each in arguments)))
+    return float(latched_share(*as_arrays((tries_rps, mean, top, leaves_rps))))
 
 
 def test_nothing_tries_or_all_leave_at_once():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitmodel.queueing.quick_exp import power, quick_both, quick_exp, quick_fall
+from splitmodel.queueing.quick_exp import quick_both, quick_exp, quick_fall
 
 pytestmark = pytest.mark.numerics
 
@@ -47,10 +47,3 @@ def test_both_at_once_are_the_same():
     np.testing.assert_allclose(both, single, rtol=1e-6, atol=1e-37)
     tangents = jax.jvp(quick_both, (points,), (jnp.ones_like(points),))[1]
     np.testing.assert_array_equal(tangents, (both[0], -both[0]))
-
-
-def test_powers_and_their_derivatives_where_the_base_is_zero():
-    bases, exponents = np.array([0.0, 1e-6, 0.3, 1.0, 1e4]), np.array([0.3, 1.0, 2.5, 140.0, -0.7])
-    found = power(jnp.asarray(bases), jnp.asarray(exponents))
-    np.testing.assert_allclose(found, bases**exponents, rtol=2e-5, atol=1e-10)
-    assert float(jax.grad(power)(jnp.zeros(()), 2.5)) == 0.0
