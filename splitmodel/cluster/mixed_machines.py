@@ -32,8 +32,7 @@ _ROUNDS = 4
 class MixedFit(NamedTuple):
     """Constants fitted to simulations of clusters.
 
-    `python -m splitmodel_calibration.mixed` repeats the fit, and tells the errors on other
-    clusters.
+    `python -m splitmodel_calibration.mixed` fits them anew, and tells the errors on other clusters.
     """
 
     fewer: float | Scalar = 2.0
@@ -44,7 +43,7 @@ class MixedFit(NamedTuple):
     """Visits in the time for which one keeps a machine count this much: they come in bursts."""
     most: float | Scalar = 0.95
     """Largest share of the token machines that is mixed, if not all are."""
-    in_a_row: float | Scalar = 1.1
+    in_a_row: float | Scalar = 1.75
     """Visits in a row to a machine that always is mixed, seen by one decode as one."""
     empties: float | Scalar = 0.1
     """How often one of machines that are always mixed gets empty, over what chance would tell where

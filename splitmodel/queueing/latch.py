@@ -22,8 +22,7 @@ from splitmodel.units import Scalar
 class LatchFit(NamedTuple):
     """Constants fitted to simulations of clusters.
 
-    `python -m splitmodel_calibration.mixed` repeats the fit, and tells the errors on other
-    clusters.
+    `python -m splitmodel_calibration.mixed` fits them anew, and tells the errors on other clusters.
     """
 
     enters: float | Scalar = 0.16
