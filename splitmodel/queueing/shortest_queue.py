@@ -74,7 +74,7 @@ FITTED = QueueFit()
 
 _MANY = 60.0
 """Most servers that the constants were fitted to; delays of more of them are as even."""
-_EVENEST = 3.5
+_EVENEST = 3.1
 """Most of what that can take off: with more, the longest delays would shrink as the load grows."""
 _STEEP = 9.0
 """Distance in deviations beyond which chances are as good as zero or one."""
