@@ -36,11 +36,13 @@ def test_a_single_token_machine_is_met_as_it_is(monkeypatch):
     drawn = mixed.case(mixed.SEED, 51)
     assert (drawn.token, drawn.mixed_pool) == (1, True)
     monkeypatch.setattr(mixed, "max_rate", lambda *_, **__: HIGHEST_RPS)
-    pool, seen = mixed.draw(51)
+    drawn = mixed.draw(51)
+    assert drawn is not None
+    pool, seen = drawn
     batch = float(pool.decoding.batch)
     assert batch == pytest.approx(float(seen.met), rel=0.2)
-    found = pool.found(FITTED)
-    assert float(found.met) == pytest.approx(float(seen.met), rel=0.2)
-    assert float(found.company) == pytest.approx(float(seen.company), rel=0.2)
+    told = pool.found(FITTED)
+    assert float(told.met) == pytest.approx(float(seen.met), rel=0.2)
+    assert float(told.company) == pytest.approx(float(seen.company), rel=0.2)
     assert 0.0 < seen.begun <= seen.met
     assert 0.0 < seen.coming < 1.0
