@@ -12,25 +12,26 @@ validate` are no larger with them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
 from tqdm import tqdm
 
 from splitmodel.cluster.make_case import make_case
 from splitmodel.cluster.mixed_machines import FITTED, Decoding, Fits, Visitors, mixed_machines
 from splitmodel.cluster.sizes import Sizes
+from splitmodel.cluster.splitwise import OFTEN
 from splitmodel.provision.max_rate import max_rate
 from splitmodel.queueing.batch_level import unevenness
 from splitmodel.simulate.options import COUNTED, steady
 from splitmodel.simulate.run import Outcome, run_all
 from splitmodel.specs.leaves import as_arrays
 from splitmodel.validation.clusters import Case, case
-from splitmodel_calibration.fit.problem import robust
+from splitmodel_calibration.halves import fit_halves
 
 CLUSTERS, SEED, RUNS = 2000, 17, 2
 REQUESTS, LEAST_S = 30_000, 400.0
@@ -45,13 +46,6 @@ _WIDTH = 0.3
 """Error, as a logarithm, from which on it counts linearly."""
 _KEPT = 1.0
 """Weight of a constant's distance from what ships, as a logarithm."""
-_OFTEN = 5.0
-"""Decodes on prompt machines from which on some machine of these nearly always takes them."""
-
-_OF_DECODES = (
-    *("decodes", "steps", "decoded_s", "together_s", "met", "met2", "met_steps", "steps2"),
-    "coming",
-)
 
 
 class Pool(NamedTuple):
@@ -102,7 +96,7 @@ def draw(index: int) -> tuple[Pool, Found] | None:
         partial(_seen, drawn=drawn, duration_s=duration_s),
         False,
     )
-    total = {name: sum(run[name] for run in seen) for name in seen[0]}
+    total = _summed(seen)
     if total["visits"] < _SEEN or total["met"] < _SEEN:
         return None
     time_s = RUNS * (COUNTED[1] - COUNTED[0]) * duration_s
@@ -154,7 +148,7 @@ def _pool(drawn: Case, total: dict[str, float], time_s: float) -> Pool:
                 total["decoded_s"] / total["steps"],
                 drawn.token,
                 most,
-                -np.expm1(-total["moved_s"] / time_s / _OFTEN),
+                -np.expm1(-total["moved_s"] / time_s / OFTEN),
             ),
         )
     )
@@ -171,14 +165,14 @@ def _seen(outcome: Outcome, drawn: Case, duration_s: float) -> dict[str, float]:
     stays_s = requests["end_s"] - requests["decode_start_s"]
     ahead_s = requests["prefill_end_s"] - requests["arrival_s"]
     visited_s = requests["prefill_end_s"] - requests["prefill_start_s"]
-    sums = {
+    of_prompts = {
         "visits": visiting.sum(),
         "visited_s": visited_s[visiting].sum(),
         "stayed": staying.sum(),
         "ahead_s": ahead_s[staying].sum(),
         "moved_s": stays_s[counted & moved].sum(),
-        **dict.fromkeys(_OF_DECODES, 0.0),
     }
+    of_servers = []
     for server in range(drawn.prompt, drawn.prompt + drawn.token):
         there = decodes & (requests["token_server"] == server)
         visit = requests["prompt_server"] == server
@@ -194,7 +188,7 @@ def _seen(outcome: Outcome, drawn: Case, duration_s: float) -> dict[str, float]:
         # Its own prompt does not count.
         other = requests["prompt_server"][there] != server
         last = np.searchsorted(begins_s, came_s[there], side="right") - 1
-        of_server = {
+        of_decodes = {
             "decodes": own.sum(),
             "steps": steps.sum(),
             "decoded_s": (end_s - start_s)[own].sum(),
@@ -205,8 +199,12 @@ def _seen(outcome: Outcome, drawn: Case, duration_s: float) -> dict[str, float]:
             "steps2": (steps**2).sum(),
             "coming": (other & (came_s[there] < ends_s[last]))[own].sum(),
         }
-        sums = {name: sum_ + of_server.get(name, 0.0) for name, sum_ in sums.items()}
-    return sums
+        of_servers.append(of_decodes)
+    return of_prompts | _summed(of_servers)
+
+
+def _summed(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
 
 
 def _together_s(start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
@@ -228,48 +226,12 @@ def errors(fits: Fits, pools: Pool, simulated: Found) -> dict[str, jax.Array]:
     }
 
 
-def _residuals(logs: Fits, given: tuple[tuple[Pool, Found], Fits]) -> tuple[Any, Fits]:
-    """The same as least squares take them, of logarithms of the constants: these stay positive."""
-    half, shipped = given
-    off = errors(jax.tree.map(jnp.exp, logs), *half)
-    return (
-        {name: robust(each, _WIDTH) for name, each in off.items()},
-        jax.tree.map(lambda log, kept: _KEPT * (log - kept), logs, shipped),
-    )
-
-
 def main() -> None:
     """Fit to every other cluster, and tell the errors on both halves."""
     drawn = [draw(index) for index in tqdm(range(CLUSTERS), unit="cluster")]
     drawn = [each for each in drawn if each is not None]
-    halves = [
-        jax.tree.map(lambda *leaves: jnp.stack(as_arrays(leaves)), *drawn[first::2])
-        for first in (0, 1)
-    ]
-    start = jax.tree.map(jnp.asarray, FITTED)
-    shipped = jax.tree.map(jnp.log, start)
-    logs = optimistix.least_squares(
-        _residuals,
-        optimistix.LevenbergMarquardt(rtol=1e-4, atol=1e-4),
-        shipped,
-        (halves[0], shipped),
-        max_steps=100,
-        throw=False,
-    ).value
-    fitted = jax.tree.map(jnp.exp, logs)
-    for (path, value), at_start in zip(
-        jax.tree.leaves_with_path(fitted), jax.tree.leaves(start), strict=True
-    ):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
-        print(f"{name:25} {float(value):6.3f}, shipped {float(at_start):6.3f}")
-    for fits, label in ((fitted, "fitted"), (start, "shipped")):
-        for half, which in zip(halves, ("fitted to", "others"), strict=True):
-            told = ", ".join(
-                f"{name} {np.median(np.abs(each)):.1%} ({np.quantile(np.abs(each), 0.9):.1%})"
-                for name, each in errors(fits, *half).items()
-            )
-            count = half[1].met.size
-            print(f"{label}, {which}, {count} clusters, median (P90) error: {told}")
+    weights = {name: (1.0, _WIDTH) for name in _LEAST}
+    fit_halves(drawn, FITTED, errors, weights, _KEPT, "clusters")
 
 
 if __name__ == "__main__":

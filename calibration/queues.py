@@ -11,14 +11,12 @@ second one judges. The constants go by hand, rounded, into `splitmodel.queueing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
 from tqdm import tqdm
 
 from splitmodel.cluster.case import Case
@@ -38,7 +36,7 @@ from splitmodel.specs.semantics import SEMANTICS
 from splitmodel.specs.slo import SLO
 from splitmodel.specs.workload import Workload
 from splitmodel.validation.clusters import MODELS
-from splitmodel_calibration.fit.problem import robust
+from splitmodel_calibration.halves import fit_halves, stacked
 
 POOLS, SEED, RUNS = 1200, 11, 2
 REQUESTS = 60_000
@@ -155,7 +153,7 @@ def draw(rng: np.random.Generator, mixed_pool: bool | None = None) -> tuple[Pool
         return Pool(queue, case.sizes.prompt_weight, reference_edges_s)
 
     loads = _LOADS if mixed else _LOADS[_LOADS < _MOST]
-    beyond = np.asarray(_found(FITTED, _stacked([at(packed) for packed in loads])).beyond)
+    beyond = np.asarray(_found(FITTED, stacked([at(packed) for packed in loads])).beyond)
     fails = (beyond > np.asarray(EXCEEDED)).any(axis=1)
     knee = loads[np.argmax(fails)] if fails.any() else loads[-1]
     packed = knee * rng.uniform(*_NEAR)
@@ -267,17 +265,11 @@ def _log(one: jax.Array, another: jax.Array) -> jax.Array:
     return jnp.log(jnp.maximum(one, 1e-6) / jnp.maximum(another, 1e-6))
 
 
-def _residuals(logs: Fits, given: tuple[tuple[Pool, Found], Fits]) -> tuple[Any, Fits]:
-    """The same as least squares take them, of logarithms of the constants: these stay positive.
-
-    And how far the constants are from those that ship.
-    """
-    half, shipped = given
-    off = errors(jax.tree.map(jnp.exp, logs), *half)
-    return (
-        {name: weight * robust(off[name], width) for name, (weight, width) in _WEIGHTS.items()},
-        jax.tree.map(lambda log, kept: _KEPT * (log - kept), logs, shipped),
-    )
+def _tightest(off: dict[str, jax.Array], simulated: Found) -> dict[str, jax.Array]:
+    """Of the errors beyond SLOs, that of the one that fails first; those of sizes together."""
+    first = jnp.argmax(simulated.beyond / jnp.asarray(EXCEEDED), axis=1)[:, None]
+    beyond = jnp.take_along_axis(off["beyond"], first, axis=1)
+    return off | {"beyond": beyond, "sizes": jnp.linalg.norm(off["sizes"], axis=1)}
 
 
 def main() -> None:
@@ -285,43 +277,7 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
     drawn = [draw(rng) for _ in tqdm(range(POOLS), unit="pool")]
     drawn = [each for each in drawn if each is not None]
-    halves = [
-        tuple(_stacked([each[part] for each in drawn[first::2]]) for part in (0, 1))
-        for first in (0, 1)
-    ]
-    start = jax.tree.map(jnp.asarray, FITTED)
-    shipped = jax.tree.map(jnp.log, start)
-    logs = optimistix.least_squares(
-        _residuals,
-        optimistix.LevenbergMarquardt(rtol=1e-4, atol=1e-4),
-        shipped,
-        (halves[0], shipped),
-        max_steps=100,
-        throw=False,
-    ).value
-    fitted = jax.tree.map(jnp.exp, logs)
-    for (path, value), at_start in zip(
-        jax.tree.leaves_with_path(fitted), jax.tree.leaves(start), strict=True
-    ):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
-        print(f"{name:25} {float(value):6.3f}, shipped {float(at_start):6.3f}")
-    for fits, label in ((fitted, "fitted"), (start, "shipped")):
-        for half, which in zip(halves, ("fitted to", "others"), strict=True):
-            off = errors(fits, *half)
-            # Of the SLO that fails first.
-            tightest = jnp.argmax(half[1].beyond / jnp.asarray(EXCEEDED), axis=1)
-            off["beyond"] = jnp.take_along_axis(off["beyond"], tightest[:, None], axis=1)
-            off["sizes"] = jnp.linalg.norm(off["sizes"], axis=1)
-            told = ", ".join(
-                f"{name} {np.median(np.abs(each)):.1%} ({np.quantile(np.abs(each), 0.9):.1%})"
-                for name, each in off.items()
-            )
-            count = half[1].chance.size
-            print(f"{label}, {which}, {count} pools, median (P90) error: {told}")
-
-
-def _stacked(drawn: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *drawn)
+    fit_halves(drawn, FITTED, errors, _WEIGHTS, _KEPT, "pools", _tightest)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _LINGERING, _DRAINING = 0.5, 1.8
 """Machines that a pool has lent beyond those that would do, as the last request on one keeps it:
 once any decode has moved, and those for a deviation of the memory that decodes need, as many again
 where machines full of them have."""
-_OFTEN = 5.0
+OFTEN = 5.0
 """Decodes on prompt machines from which on some machine is nearly always lent."""
 _STAY = 0.4
 """Share of the prompts that find the queue of the only token machine too long, too, and stay."""
@@ -98,7 +98,7 @@ def splitwise_flow(case: Case) -> Flow:
     # hold what moved, and those that are not yet empty where any has.
     moving = reserved * jnp.where(mixes, moved_places, 0.0)
     varying = spread(reserved, sizes.resident_spread) / on_prompt.most
-    any_moved = -jnp.expm1(-moving / _OFTEN)
+    any_moved = -jnp.expm1(-moving / OFTEN)
     machines_moved = -jnp.expm1(-moving / on_prompt.most)
     lingering = _LINGERING * any_moved + _DRAINING * varying * (any_moved + machines_moved)
     lent = moving / on_prompt.most + lingering
